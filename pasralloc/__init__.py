@@ -1,0 +1,1 @@
+from pasralloc._core.zoneobject import Zone

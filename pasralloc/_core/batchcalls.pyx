@@ -1,0 +1,206 @@
+"""Batch calls of a zone: arrays in, arrays out.
+
+The caller owns the zone. Whatever decides what happens is copied and checked
+before anything happens, so that an array which another thread changes meanwhile
+cannot make a call fail half way or let a bad value through.
+"""
+
+from cpython.buffer cimport Py_buffer, PyBuffer_Release
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
+from pasralloc._core.boundary cimport get_array, try_array
+from pasralloc._core.refusal cimport free_refusal
+from pasralloc._core.rmqueue cimport op_is_valid, zone_run
+from pasralloc._core.types cimport (
+    PASR_EALREADY, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, pasr_op_t, pasr_zone_t,
+)
+from pasralloc._core.zone cimport zone_free_error
+
+import numpy as np
+
+from pasralloc.errors import InvalidFree
+
+OP_DTYPE = np.dtype(
+    [("op", "u1"), ("order", "u1"), ("migratetype", "u1"), ("flags", "u1"), ("slot", "u4")]
+)
+
+# Smaller batches keep the GIL and use the stack.
+cdef enum:
+    NOGIL_BATCH = 1024
+    ALLOC_STACK = 2048                   # bytes: an order and a type each
+    FREE_STACK = 1280                    # words: a pfn, a tag and an order each
+
+
+cdef object integers(object values, str name):
+    """*values* as a contiguous int64 array, whatever kind of integers they are."""
+    array = np.asarray(values)
+    if array.size == 0:
+        array = array.astype(np.int64)                    # np.asarray([]) is float
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers, got an array of {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, got {array.ndim}")
+    wrong = np.flatnonzero(array > np.iinfo(np.int64).max)
+    if wrong.size:
+        raise ValueError(f"{name}[{wrong[0]}] must be less than 2**63, got {array[wrong[0]]}")
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+cdef object small_ints(object values, str name, int high):
+    """*values* as a contiguous uint8 array, whatever kind of integers they are."""
+    array = integers(values, name)
+    wrong = np.flatnonzero((array < 0) | (array > high))
+    if wrong.size:
+        raise ValueError(f"{name}[{wrong[0]}] must be 0 to {high}, got {array[wrong[0]]}")
+    return np.ascontiguousarray(array, dtype=np.uint8)
+
+
+cdef Py_ssize_t open_array(object values, Py_buffer *view, str name, bint is_pfns, int high) except -1:
+    """Open *values* as an array of uint8, or of int64 for pfns; convert it first if it is another kind."""
+    if not try_array(values, view, "int64" if is_pfns else "uint8"):
+        values = integers(values, name) if is_pfns else small_ints(values, name, high)
+        get_array(values, view, name, "int64" if is_pfns else "uint8", 8 if is_pfns else 1, False)
+    return view.shape[0]
+
+
+cdef int copy_small_ints(object values, str name, int high, uint8_t *copy, Py_ssize_t nr) except -1:
+    """Copy *nr* small integers and check the copy."""
+    cdef Py_buffer view
+    cdef Py_ssize_t i
+    cdef Py_ssize_t length = open_array(values, &view, name, False, high)
+    if length == nr:
+        memcpy(copy, view.buf, nr)
+    PyBuffer_Release(&view)
+    if length != nr:
+        raise ValueError(f"{name} must have {nr} entries, got {length}")
+    for i in range(nr):
+        if copy[i] > high:
+            raise ValueError(f"{name}[{i}] must be 0 to {high}, got {copy[i]}")
+    return 0
+
+
+cdef int fill_migratetypes(object migratetypes, uint8_t *copy, Py_ssize_t nr) except -1:
+    if isinstance(migratetypes, int):
+        memset(copy, <int> migratetypes, nr)
+        return 0
+    return copy_small_ints(migratetypes, "migratetypes", PASR_NR_PCPTYPES - 1, copy, nr)
+
+
+cdef object batch_alloc(pasr_zone_t *z, object orders, object migratetypes, object out):
+    """`Zone.alloc_batch`; *migratetypes* is a checked number or an array."""
+    cdef Py_buffer view
+    cdef Py_ssize_t nr = open_array(orders, &view, "orders", False, PASR_MAX_PAGE_ORDER)
+    cdef uint8_t small[ALLOC_STACK]
+    cdef uint8_t *copy = small
+    PyBuffer_Release(&view)
+    if nr > NOGIL_BATCH:
+        copy = <uint8_t *> malloc(2 * nr)
+        if copy == NULL:
+            raise MemoryError(f"cannot copy the orders of {nr} allocations")
+    try:
+        copy_small_ints(orders, "orders", PASR_MAX_PAGE_ORDER, copy, nr)
+        fill_migratetypes(migratetypes, copy + nr, nr)
+        if out is None:
+            out = np.empty(nr, np.int64)
+        get_array(out, &view, "out", "int64", 8, True)
+        try:
+            if view.shape[0] != nr:
+                raise ValueError(f"out must have {nr} entries, got {view.shape[0]}")
+            if nr < NOGIL_BATCH:
+                zone_alloc_batch(z, copy, copy + nr, nr, <int64_t *> view.buf)
+            else:
+                with nogil:
+                    zone_alloc_batch(z, copy, copy + nr, nr, <int64_t *> view.buf)
+        finally:
+            PyBuffer_Release(&view)
+    finally:
+        if copy != small:
+            free(copy)
+    return out
+
+
+cdef int batch_free(pasr_zone_t *z, object pfns, object orders) except -1:
+    """`Zone.free_batch`."""
+    cdef Py_buffer view
+    cdef Py_ssize_t nr = open_array(pfns, &view, "pfns", True, 0)
+    cdef uint64_t bad = 0
+    cdef int error
+    cdef int64_t small[FREE_STACK]
+    cdef int64_t *copy = small                            # pfns, then scratch tags, then orders
+    cdef uint8_t *wanted = NULL
+    if nr > NOGIL_BATCH:
+        copy = <int64_t *> malloc(10 * nr)
+        if copy == NULL:
+            PyBuffer_Release(&view)
+            raise MemoryError(f"cannot copy {nr} pfns")
+    memcpy(copy, view.buf, 8 * nr)
+    PyBuffer_Release(&view)
+    try:
+        if orders is not None:
+            wanted = <uint8_t *> (copy + nr) + nr
+            copy_small_ints(orders, "orders", PASR_MAX_PAGE_ORDER, wanted, nr)
+        if nr < NOGIL_BATCH:
+            error = zone_free_batch(z, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
+        else:
+            with nogil:
+                error = zone_free_batch(z, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
+        if error != PASR_OK:
+            raise refusal(z, copy[bad], -1 if wanted == NULL else wanted[bad], error, bad)
+    finally:
+        if copy != small:
+            free(copy)
+    return 0
+
+
+cdef object refusal(const pasr_zone_t *z, int64_t pfn, int order, int error, uint64_t entry):
+    """The exception for an entry that cannot be freed."""
+    if error == PASR_EALREADY and zone_free_error(z, pfn, order) == PASR_OK:
+        why = "an earlier entry frees the same block"
+    else:
+        why = free_refusal(z, pfn, order, error)
+    return InvalidFree(pfn, f"{why} (entry {entry})")
+
+
+cdef uint64_t first_invalid(const pasr_op_t *ops, uint64_t nr, uint64_t nr_slots) noexcept nogil:
+    cdef uint64_t i
+    for i in range(nr):
+        if not op_is_valid(ops[i], nr_slots):
+            return i
+    return nr
+
+
+cdef int64_t batch_run(pasr_zone_t *z, object ops, object slots) except -1:
+    """`Zone.run`."""
+    cdef Py_buffer ops_view, slots_view
+    cdef uint64_t nr, done = 0
+    cdef int64_t nr_failed = 0
+    cdef pasr_op_t op
+    get_array(ops, &ops_view, "ops", "OP_DTYPE", sizeof(pasr_op_t), False)
+    try:
+        get_array(slots, &slots_view, "slots", "int64", 8, True)
+        try:
+            nr = ops_view.shape[0]
+            done = first_invalid(<pasr_op_t *> ops_view.buf, nr, slots_view.shape[0])
+            if done < nr:
+                op = (<pasr_op_t *> ops_view.buf)[done]
+                raise ValueError(
+                    f"ops[{done}] is (op={op.op}, order={op.order}, migratetype={op.migratetype}, flags={op.flags},"
+                    f" slot={op.slot}), expected op 0 or 1, order 0 to {PASR_MAX_PAGE_ORDER}, migratetype 0 to"
+                    f" {PASR_NR_PCPTYPES - 1}, flags 0 or 1, slot below {slots_view.shape[0]}")
+            if nr < NOGIL_BATCH:
+                nr_failed = zone_run(
+                    z, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
+            else:
+                with nogil:
+                    nr_failed = zone_run(
+                        z, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
+            if done < nr:
+                raise RuntimeError(f"ops[{done}] was changed while run() was executing")
+        finally:
+            PyBuffer_Release(&slots_view)
+    finally:
+        PyBuffer_Release(&ops_view)
+    return nr_failed

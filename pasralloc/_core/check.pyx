@@ -1,0 +1,288 @@
+"""Invariants of a zone, checked from the tags up; safe on a zone that is wrong in any way.
+
+Tags are read in address order first, so that nothing is followed through a link
+before the frame it names is known to be sound.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from pasralloc._core.freelist cimport idx_of_node, links_of, region_of
+from pasralloc._core.types cimport (
+    PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
+    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES,
+    pasr_freelist_t, pasr_idx_t, pasr_link_t,
+)
+from pasralloc._core.zone cimport head_tag, nr_pageblocks, tag_is_free, tag_order, tag_type
+
+
+cdef enum:
+    OK
+    BAD_REGION_TABLE
+    BAD_PAGEBLOCK
+    BAD_TAG
+    BAD_ALIGNMENT
+    OVERLAP
+    OUTSIDE
+    UNMERGED
+    BAD_MANAGED
+    BAD_REGION_FREE
+    BAD_ZONE_MANAGED
+    BAD_ZONE_FREE
+    BAD_NR_BLOCKS
+    BAD_NONEMPTY
+    BAD_NODE
+    BAD_PREV
+    BAD_LENGTH
+    BAD_TAIL
+    BAD_HEAD_REGION
+    UNSORTED
+    BAD_RUN_LENGTH
+    BAD_RUN_LAST
+    BAD_REGION_BIT
+    BAD_ROOT_BIT
+    BAD_CHANGED_ROOT
+    NR_FAULTS
+
+# Where a list is at fault, "where" is order * 6 + migratetype.
+cdef const char *TEXTS[NR_FAULTS]
+TEXTS[OK] = b"sound"
+TEXTS[BAD_REGION_TABLE] = b"block number {where} is assigned to region {found}, expected {expected}"
+TEXTS[BAD_PAGEBLOCK] = b"pageblock {where} has migratetype {found}, expected less than {expected}"
+TEXTS[BAD_TAG] = b"frame {where} has the malformed tag {found:#x}"
+TEXTS[BAD_ALIGNMENT] = b"block at frame {where} of order {found} is not aligned to its size"
+TEXTS[OVERLAP] = b"frame {where} has the tag {found:#x} but lies inside the block at frame {expected}"
+TEXTS[OUTSIDE] = b"block at frame {where} reaches frame {found}, outside the zone which ends at {expected}"
+TEXTS[UNMERGED] = b"free buddies of order {found} at frames {where} and {expected} are not merged"
+TEXTS[BAD_MANAGED] = b"region {where} counts {found} managed pages, its blocks hold {expected}"
+TEXTS[BAD_REGION_FREE] = b"region {where} counts {found} free pages, its blocks hold {expected}"
+TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks hold {expected}"
+TEXTS[BAD_ZONE_FREE] = b"the zone counts {found} free pages, its blocks hold {expected}"
+TEXTS[BAD_NR_BLOCKS] = b"list {where} counts {found} blocks, the tags show {expected}"
+TEXTS[BAD_NONEMPTY] = b"the list mask of migratetype {where} is {found:#x}, expected {expected:#x}"
+TEXTS[BAD_NODE] = b"list {where} leads to node {found}, which is no free block of its order and type"
+TEXTS[BAD_PREV] = b"node {where} names {found} as its predecessor, expected {expected}"
+TEXTS[BAD_LENGTH] = b"list {where} ends after {found} blocks, expected {expected}"
+TEXTS[BAD_TAIL] = b"list {where} has the tail {found}, expected {expected}"
+TEXTS[BAD_HEAD_REGION] = b"list {where} says its first block is in region {found}, expected {expected}"
+TEXTS[UNSORTED] = b"list {where} has region {found} after region {expected}"
+TEXTS[BAD_RUN_LENGTH] = b"run of region {where} counts {found} blocks, expected {expected}"
+TEXTS[BAD_RUN_LAST] = b"run of region {where} ends at node {found}, expected {expected}"
+TEXTS[BAD_REGION_BIT] = b"region bit {where} of a list is {found}, expected {expected}"
+TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expected}"
+TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
+
+
+# What the tags say, to hold lists and counters against.
+ctypedef struct census_t:
+    uint64_t nr_free
+    uint64_t nr_managed
+    uint32_t nr_blocks[11][6]
+    uint32_t region_free[4096]
+    uint32_t region_managed[4096]
+
+
+cdef const char *fault_text(int broken) noexcept:
+    return TEXTS[broken]
+
+
+cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t expected) noexcept nogil:
+    fault.where = where
+    fault.found = found
+    fault.expected = expected
+    return broken
+
+
+cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
+    cdef uint64_t i
+    cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
+    for i in range(z.nr_blocks):
+        if z.region_of_block[i] != <uint16_t> (i // region_blocks):
+            return fail(fault, BAD_REGION_TABLE, <int64_t> i, z.region_of_block[i], <int64_t> (i // region_blocks))
+    for i in range(nr_pageblocks(z)):
+        if z.pageblocks[i] >= PASR_NR_MIGRATETYPES:
+            return fail(fault, BAD_PAGEBLOCK, <int64_t> i, z.pageblocks[i], PASR_NR_MIGRATETYPES)
+    for i in range(<uint64_t> (z.nr_regions + 63) >> 6):
+        if (z.changed[i] != 0) != <bint> (z.changed_root >> i & 1):
+            return fail(fault, BAD_CHANGED_ROOT, <int64_t> i, z.changed_root >> i & 1, z.changed[i] != 0)
+    return OK
+
+
+cdef int count_block(
+    const pasr_zone_t *z, census_t *census, pasr_idx_t idx, uint8_t tag, fault_t *fault
+) noexcept nogil:
+    cdef uint32_t order = tag_order(tag)
+    cdef uint64_t nr_pages, stop, region_end
+    cdef uint32_t region
+    if order >= PASR_NR_PAGE_ORDERS or tag_type(tag) >= PASR_NR_MIGRATETYPES:
+        return fail(fault, BAD_TAG, idx, tag, 0)
+    nr_pages = <uint64_t> 1 << order
+    if idx & (nr_pages - 1):
+        return fail(fault, BAD_ALIGNMENT, idx, order, 0)
+    stop = idx + nr_pages
+    if idx < z.first or stop > z.end:
+        return fail(fault, OUTSIDE, idx, <int64_t> stop, z.end)
+    region = region_of(z, idx, PASR_MODE_STRADDLE)
+    census.nr_managed += nr_pages
+    if tag & PASR_TAG_FREE:
+        census.nr_free += nr_pages
+        census.region_free[region] += <uint32_t> nr_pages
+        census.nr_blocks[order][tag_type(tag)] += 1
+        if order < PASR_MAX_PAGE_ORDER and idx & <pasr_idx_t> nr_pages == 0:
+            if tag_is_free(head_tag(z, <pasr_idx_t> stop), order):
+                return fail(fault, UNMERGED, idx, order, <int64_t> stop)
+    region_end = (region + 1) * z.region_pages + z.region_bias
+    if stop > region_end:
+        census.region_managed[region + 1] += <uint32_t> (stop - region_end)
+        nr_pages = region_end - idx
+    census.region_managed[region] += <uint32_t> nr_pages
+    return OK
+
+
+cdef int check_tags(const pasr_zone_t *z, census_t *census, fault_t *fault) noexcept nogil:
+    """Blocks are well-formed, aligned, disjoint, inside the zone and merged; count them."""
+    cdef uint32_t block
+    cdef pasr_idx_t idx, stop, head, covered
+    cdef uint8_t tag
+    cdef int broken
+    for block in range(z.nr_blocks):
+        idx = head = block << PASR_MAX_PAGE_ORDER
+        stop = covered = idx + PASR_TOP_PAGES
+        tag = z.top_tags[block]
+        if tag != PASR_TAG_SPLIT:
+            if tag == 0:
+                continue                  # never managed, or its tags were never written
+            if tag_order(tag) != PASR_MAX_PAGE_ORDER:
+                return fail(fault, BAD_TAG, idx, tag, 0)
+            broken = count_block(z, census, idx, tag, fault)
+            if broken != OK:
+                return broken
+        else:
+            covered = idx
+        while idx < stop:
+            tag = z.tags[idx]
+            if tag != 0:
+                if idx < covered:
+                    return fail(fault, OVERLAP, idx, tag, head)
+                broken = count_block(z, census, idx, tag, fault)
+                if broken != OK:
+                    return broken
+                if tag_order(tag) == PASR_MAX_PAGE_ORDER:
+                    return fail(fault, BAD_TAG, idx, tag, 0)
+                head = idx
+                covered = idx + (<pasr_idx_t> 1 << tag_order(tag))
+            idx += 1
+    return OK
+
+
+cdef int check_counters(const pasr_zone_t *z, const census_t *census, fault_t *fault) noexcept nogil:
+    cdef uint32_t i, order, mask
+    for i in range(z.nr_regions):
+        if z.regions[i].managed != census.region_managed[i]:
+            return fail(fault, BAD_MANAGED, i, z.regions[i].managed, census.region_managed[i])
+        if z.regions[i].nr_free != census.region_free[i]:
+            return fail(fault, BAD_REGION_FREE, i, z.regions[i].nr_free, census.region_free[i])
+    if z.managed != census.nr_managed:
+        return fail(fault, BAD_ZONE_MANAGED, 0, <int64_t> z.managed, <int64_t> census.nr_managed)
+    if z.nr_free != census.nr_free:
+        return fail(fault, BAD_ZONE_FREE, 0, <int64_t> z.nr_free, <int64_t> census.nr_free)
+    for i in range(PASR_NR_MIGRATETYPES):
+        mask = 0
+        for order in range(PASR_NR_PAGE_ORDERS):
+            if z.lists[order][i].nr_blocks != census.nr_blocks[order][i]:
+                return fail(fault, BAD_NR_BLOCKS, order * PASR_NR_MIGRATETYPES + i,
+                            z.lists[order][i].nr_blocks, census.nr_blocks[order][i])
+            if census.nr_blocks[order][i] != 0:
+                mask |= <uint32_t> 1 << order
+        if z.nonempty[i] != mask:
+            return fail(fault, BAD_NONEMPTY, i, z.nonempty[i], mask)
+    return OK
+
+
+cdef int check_runs(
+    const pasr_zone_t *z, const pasr_freelist_t *fl, const uint32_t *lengths, const pasr_idx_t *lasts,
+    fault_t *fault
+) noexcept nogil:
+    """Runs and region bitmap of one list say what walking it showed."""
+    cdef uint32_t i
+    for i in range(z.nr_regions):
+        if fl.runs[i].nr_blocks != lengths[i]:
+            return fail(fault, BAD_RUN_LENGTH, i, fl.runs[i].nr_blocks, lengths[i])
+        if lengths[i] != 0 and fl.runs[i].last != lasts[i]:
+            return fail(fault, BAD_RUN_LAST, i, fl.runs[i].last, lasts[i])
+        if (fl.leaf[i >> 6] >> (i & 63) & 1) != (lengths[i] != 0):
+            return fail(fault, BAD_REGION_BIT, i, fl.leaf[i >> 6] >> (i & 63) & 1, lengths[i] != 0)
+    for i in range(64):
+        if (fl.root >> i & 1) != (i < (z.nr_regions + 63) >> 6 and fl.leaf[i] != 0):
+            return fail(fault, BAD_ROOT_BIT, i, fl.root >> i & 1, not (fl.root >> i & 1))
+    return OK
+
+
+cdef int check_list(const pasr_zone_t *z, uint32_t order, uint32_t migratetype, fault_t *fault) noexcept nogil:
+    """Links of one list: every node a free block of it, in order, as many as counted."""
+    cdef const pasr_freelist_t *fl = &z.lists[order][migratetype]
+    cdef const pasr_link_t *links = links_of(z, order)
+    cdef int64_t name = order * PASR_NR_MIGRATETYPES + migratetype
+    cdef pasr_idx_t node = fl.head
+    cdef pasr_idx_t previous = PASR_NIL
+    cdef uint64_t nr_nodes = <uint64_t> z.nr_blocks << (PASR_MAX_PAGE_ORDER if order != PASR_MAX_PAGE_ORDER else 0)
+    cdef uint32_t seen = 0, region, last_region = 0
+    cdef uint8_t tag
+    cdef uint32_t lengths[PASR_MAX_REGIONS]
+    cdef pasr_idx_t lasts[PASR_MAX_REGIONS]
+    memset(lengths, 0, sizeof(lengths))
+    while node != PASR_NIL:
+        if seen == fl.nr_blocks:
+            return fail(fault, BAD_LENGTH, name, seen + 1, fl.nr_blocks)
+        if node >= nr_nodes:
+            return fail(fault, BAD_NODE, name, node, 0)
+        tag = head_tag(z, idx_of_node(node, order))
+        if not tag_is_free(tag, order) or tag_type(tag) != migratetype:
+            return fail(fault, BAD_NODE, name, node, 0)
+        if previous != PASR_NIL and links[node].prev != previous:
+            return fail(fault, BAD_PREV, node, links[node].prev, previous)
+        if z.mode & PASR_MODE_SORTED:
+            region = region_of(z, idx_of_node(node, order), PASR_MODE_STRADDLE)
+            if seen == 0 and fl.head_region != region:
+                return fail(fault, BAD_HEAD_REGION, name, fl.head_region, region)
+            if seen != 0 and region < last_region:
+                return fail(fault, UNSORTED, name, region, last_region)
+            last_region = region
+            lengths[region] += 1
+            lasts[region] = node
+        seen += 1
+        previous = node
+        node = links[node].next
+    if seen != fl.nr_blocks:
+        return fail(fault, BAD_LENGTH, name, seen, fl.nr_blocks)
+    if z.mode & PASR_MODE_SORTED:
+        return check_runs(z, fl, lengths, lasts, fault)
+    if seen != 0 and fl.tail != previous:
+        return fail(fault, BAD_TAIL, name, fl.tail, previous)
+    return OK
+
+
+cdef int zone_check(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
+    """0 if every invariant holds, else the number of the first broken one (see `fault_text`).
+
+    Reads the geometry as given; every array may hold anything. O(pages + free
+    blocks + lists * regions).
+    """
+    cdef census_t census
+    cdef uint32_t order, migratetype
+    cdef int broken = check_tables(z, fault)
+    if broken != OK:
+        return broken
+    memset(&census, 0, sizeof(census))
+    broken = check_tags(z, &census, fault)
+    if broken != OK:
+        return broken
+    broken = check_counters(z, &census, fault)
+    if broken != OK:
+        return broken
+    for order in range(PASR_NR_PAGE_ORDERS):
+        for migratetype in range(PASR_NR_MIGRATETYPES):
+            broken = check_list(z, order, migratetype, fault)
+            if broken != OK:
+                return broken
+    return OK

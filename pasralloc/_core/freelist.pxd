@@ -1,0 +1,202 @@
+"""Free lists in region order and in the order of Linux.
+
+Region order follows the sorted-buddy series (Srivatsa S. Bhat, "Demarcate and
+maintain pageblocks in region-order in the zones' freelists", linux-mm, 26
+September 2013, <20130925231454.26184.19783.stgit@srivatsabhat.in.ibm.com>): the
+blocks of a region are neighbours, runs stand in ascending region order, and a
+block joins its run just before the run's last block. So the pfns that come out
+are those of the series.
+
+*mode* is always a literal at the outermost caller, so the compiler drops the
+branches that do not apply. *node* is a frame index, or a block number on the
+lists of the largest order.
+"""
+
+from libc.stdint cimport int32_t, uint32_t
+
+from pasralloc._core.bits cimport regionmap_clear, regionmap_prev, regionmap_set
+from pasralloc._core.types cimport (
+    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
+    pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_region_t, pasr_run_t, pasr_zone_t,
+)
+
+
+cdef inline pasr_link_t *links_of(const pasr_zone_t *z, uint32_t order) noexcept nogil:
+    return z.top_links if order == PASR_MAX_PAGE_ORDER else z.links
+
+
+cdef inline pasr_idx_t node_of(pasr_idx_t idx, uint32_t order) noexcept nogil:
+    return idx >> PASR_MAX_PAGE_ORDER if order == PASR_MAX_PAGE_ORDER else idx
+
+
+cdef inline pasr_idx_t idx_of_node(pasr_idx_t node, uint32_t order) noexcept nogil:
+    return node << PASR_MAX_PAGE_ORDER if order == PASR_MAX_PAGE_ORDER else node
+
+
+cdef inline uint32_t region_of(const pasr_zone_t *z, pasr_idx_t idx, int mode) noexcept nogil:
+    """Region in which frame *idx* lies."""
+    if mode & PASR_MODE_STRADDLE:
+        idx -= z.region_bias
+    return z.region_of_block[idx >> PASR_MAX_PAGE_ORDER]
+
+
+cdef inline void region_take(pasr_zone_t *z, uint32_t region, uint32_t nr_pages) noexcept nogil:
+    """Count *nr_pages* of *region* as no longer free."""
+    cdef pasr_region_t *r = &z.regions[region]
+    if r.nr_free == r.managed:
+        regionmap_set(&z.changed_root, z.changed, region)
+    r.nr_free -= nr_pages
+
+
+cdef inline void region_give(pasr_zone_t *z, uint32_t region, uint32_t nr_pages) noexcept nogil:
+    """Count *nr_pages* of *region* as free."""
+    cdef pasr_region_t *r = &z.regions[region]
+    r.nr_free += nr_pages
+    if r.nr_free == r.managed:
+        regionmap_set(&z.changed_root, z.changed, region)
+
+
+cdef inline void freelist_add_head(pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node) noexcept nogil:
+    links[node].next = fl.head
+    if fl.head == PASR_NIL:
+        fl.tail = node
+    else:
+        links[fl.head].prev = node
+    fl.head = node
+
+
+cdef inline void freelist_add_tail(pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node) noexcept nogil:
+    if fl.head == PASR_NIL:
+        fl.head = node
+    else:
+        links[fl.tail].next = node
+        links[node].prev = fl.tail
+    links[node].next = PASR_NIL
+    fl.tail = node
+
+
+cdef inline void freelist_insert_after(
+    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t place, pasr_idx_t node
+) noexcept nogil:
+    cdef pasr_idx_t following = links[place].next
+    links[node].prev = place
+    links[node].next = following
+    links[place].next = node
+    if following != PASR_NIL:
+        links[following].prev = node
+
+
+cdef inline void freelist_insert_before(
+    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t place, pasr_idx_t node
+) noexcept nogil:
+    cdef pasr_idx_t preceding
+    links[node].next = place
+    if place == fl.head:
+        fl.head = node
+    else:
+        preceding = links[place].prev
+        links[node].prev = preceding
+        links[preceding].next = node
+    links[place].prev = node
+
+
+cdef inline void freelist_add_sorted(
+    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node, uint32_t region
+) noexcept nogil:
+    """Add *node* to the run of *region*: O(1), and two word searches where the run is new."""
+    cdef pasr_run_t *run = &fl.runs[region]
+    cdef int32_t lower
+    run.nr_blocks += 1
+    if run.nr_blocks > 1:
+        freelist_insert_before(fl, links, run.last, node)
+        return
+    lower = regionmap_prev(fl.root, fl.leaf, region)
+    if lower >= 0:
+        freelist_insert_after(fl, links, fl.runs[lower].last, node)
+    else:
+        links[node].next = fl.head
+        if fl.head != PASR_NIL:
+            links[fl.head].prev = node
+        fl.head = node
+        fl.head_region = region
+    run.last = node
+    regionmap_set(&fl.root, fl.leaf, region)
+
+
+cdef inline void list_add(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint to_tail, int mode
+) noexcept nogil:
+    """Put the block at *idx* on its list; *to_tail* speaks to the order of Linux only."""
+    cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
+    cdef pasr_link_t *links = links_of(z, order)
+    cdef pasr_idx_t node = node_of(idx, order)
+    fl.nr_blocks += 1
+    z.nonempty[migratetype] |= <uint32_t> 1 << order
+    if mode & PASR_MODE_SORTED:
+        freelist_add_sorted(fl, links, node, region_of(z, idx, mode))
+    elif to_tail:
+        freelist_add_tail(fl, links, node)
+    else:
+        freelist_add_head(fl, links, node)
+    if mode & PASR_MODE_STRADDLE:
+        region_give(z, region_of(z, idx, mode), <uint32_t> 1 << order)
+
+
+cdef inline pasr_idx_t list_pop(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode
+) noexcept nogil:
+    """Take the first block off a list that is not empty: O(1), no frame-to-region look-up
+    unless the run ends."""
+    cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
+    cdef pasr_idx_t node = fl.head
+    cdef pasr_idx_t following = links_of(z, order)[node].next
+    cdef pasr_run_t *run
+    fl.head = following
+    fl.nr_blocks -= 1
+    if following == PASR_NIL:
+        z.nonempty[migratetype] &= ~(<uint32_t> 1 << order)
+    if mode & PASR_MODE_SORTED:
+        run = &fl.runs[fl.head_region]
+        run.nr_blocks -= 1
+        if mode & PASR_MODE_STRADDLE:
+            region_take(z, fl.head_region, <uint32_t> 1 << order)
+        if run.nr_blocks == 0:
+            regionmap_clear(&fl.root, fl.leaf, fl.head_region)
+            if following != PASR_NIL:
+                fl.head_region = region_of(z, idx_of_node(following, order), mode)
+    elif mode & PASR_MODE_STRADDLE:
+        region_take(z, region_of(z, idx_of_node(node, order), mode), <uint32_t> 1 << order)
+    return idx_of_node(node, order)
+
+
+cdef inline void list_remove(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, int mode
+) noexcept nogil:
+    """Take any block off its list: O(1)."""
+    cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
+    cdef pasr_link_t *links = links_of(z, order)
+    cdef pasr_idx_t node = node_of(idx, order)
+    cdef pasr_idx_t preceding, following
+    cdef pasr_run_t *run
+    cdef uint32_t region
+    if node == fl.head:
+        list_pop(z, order, migratetype, mode)
+        return
+    preceding = links[node].prev
+    following = links[node].next
+    links[preceding].next = following
+    if following != PASR_NIL:
+        links[following].prev = preceding
+    fl.nr_blocks -= 1
+    if mode & PASR_MODE_SORTED:
+        region = region_of(z, idx, mode)
+        run = &fl.runs[region]
+        run.nr_blocks -= 1
+        if node == run.last:
+            run.last = preceding
+            if run.nr_blocks == 0:
+                regionmap_clear(&fl.root, fl.leaf, region)
+    elif following == PASR_NIL:
+        fl.tail = preceding
+    if mode & PASR_MODE_STRADDLE:
+        region_take(z, region_of(z, idx, mode), <uint32_t> 1 << order)

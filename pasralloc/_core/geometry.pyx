@@ -1,0 +1,84 @@
+"""Description of a zone: from keyword arguments to the fields of the struct."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from pasralloc._core.boundary cimport as_int
+from pasralloc._core.types cimport (
+    PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
+    PASR_TOP_MASK, PASR_TOP_PAGES,
+)
+from pasralloc._core.zone cimport pfn_of
+
+from pasralloc._core.generations import GENERATIONS
+
+PLACEMENTS = ("linux", "sorted")
+QUIRKS = ("fixed", "posted")
+
+
+cdef int one_of(object value, str name, object choices) except -1:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return 0
+
+
+cdef int zone_describe(
+    pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
+    object quirks, object pageblock_order
+) except -1:
+    """Fill the geometry and policy of *z*; TypeError or ValueError names the argument at fault."""
+    cdef int64_t pfn = as_int(start_pfn, "start_pfn", 0, PASR_MAX_PFN)
+    cdef uint64_t nr = as_int(nr_pages, "nr_pages", 1, PASR_MAX_FRAMES - PASR_TOP_PAGES)
+    cdef uint64_t nr_regions
+    one_of(placement, "placement", PLACEMENTS)
+    one_of(kernel, "kernel", tuple(GENERATIONS))
+    one_of(quirks, "quirks", QUIRKS)
+    memset(z, 0, sizeof(pasr_zone_t))
+    z.region_pages = as_int(region_pages, "region_pages", PASR_TOP_PAGES, PASR_MAX_PFN)
+    if z.region_pages & PASR_TOP_MASK:
+        raise ValueError(
+            f"region_pages must be a multiple of {PASR_TOP_PAGES} (a block of the largest order), got {region_pages}")
+    if pfn & PASR_TOP_MASK and quirks != "posted":
+        raise ValueError(
+            f"start_pfn must be a multiple of {PASR_TOP_PAGES}, got {pfn:#x}: start at {pfn & ~PASR_TOP_MASK:#x} and"
+            f" declare the {pfn & PASR_TOP_MASK} pages before it absent, or choose quirks='posted'")
+    nr_regions = (nr + z.region_pages - 1) // z.region_pages
+    if nr_regions > PASR_MAX_REGIONS:
+        raise ValueError(
+            f"{nr_pages} pages in regions of {region_pages} make {nr_regions} regions, expected at most"
+            f" {PASR_MAX_REGIONS}")
+    z.base_pfn = pfn & ~<int64_t> PASR_TOP_MASK
+    z.first = z.region_bias = <uint32_t> (pfn & PASR_TOP_MASK)
+    z.end = <uint32_t> (z.first + nr)
+    z.nr_blocks = (z.end + PASR_TOP_MASK) >> PASR_MAX_PAGE_ORDER
+    z.nr_regions = <uint32_t> nr_regions
+    z.mode = (PASR_MODE_SORTED if placement == "sorted" else 0) | (PASR_MODE_STRADDLE if z.first != 0 else 0)
+    z.pageblock_order = <uint8_t> as_int(pageblock_order, "pageblock_order", 1, PASR_MAX_PAGE_ORDER)
+    generation = GENERATIONS[kernel]
+    z.fresh_to_tail = generation.fresh_to_tail
+    for name, others in generation.fallbacks.items():
+        number = generation.migratetypes.index(name)
+        z.nr_fallbacks[number] = len(others)
+        for i, other in enumerate(others):
+            z.fallbacks[number][i] = generation.migratetypes.index(other)
+    return 0
+
+
+cdef list absent_ranges(const pasr_zone_t *z, object absent):
+    """Sorted (pfn, nr) pairs of *absent*, each checked to lie in the span and apart from the others."""
+    cdef int64_t start = pfn_of(z, z.first), end = pfn_of(z, z.end)
+    cdef int64_t pfn, nr, free_from = start
+    cdef list ranges = []
+    for entry in absent:
+        try:
+            first, count = entry
+        except (TypeError, ValueError):
+            raise ValueError(f"absent must hold (pfn, nr) pairs, got {entry!r}") from None
+        pfn = as_int(first, "pfn of an absent range", start, end - 1)
+        ranges.append((pfn, as_int(count, f"nr of the absent range at pfn {pfn:#x}", 1, end - pfn)))
+    ranges.sort()
+    for pfn, nr in ranges:
+        if pfn < free_from:
+            raise ValueError(f"the absent range at pfn {pfn:#x} overlaps the one before it")
+        free_from = pfn + nr
+    return ranges

@@ -1,0 +1,233 @@
+"""The state of a zone as bytes: same state, same bytes.
+
+An image holds geometry, counters, lists, and the tags and links of those blocks
+of the largest order that are split. What no list reaches is written as zero, so
+two zones have equal images exactly if they answer every future sequence of
+operations alike. Which regions changed lately belongs to the reader of that
+bitmap and is left out.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from pasralloc._core.bits cimport regionmap_set
+from pasralloc._core.types cimport (
+    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
+    PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t,
+    pasr_region_t, pasr_run_t,
+)
+from pasralloc._core.zone cimport nr_pageblocks, tag_order, tag_type
+
+
+# What two zones must share for an image of one to fit the other.
+ctypedef struct geometry_t:
+    char magic[8]
+    int64_t base_pfn
+    uint64_t region_pages
+    uint32_t first
+    uint32_t end
+    uint32_t nr_blocks
+    uint32_t nr_regions
+    uint32_t region_bias
+    uint8_t mode
+    uint8_t pageblock_order
+    uint8_t fresh_to_tail
+    uint8_t pad
+    uint8_t nr_fallbacks[8]
+    uint8_t fallbacks[6][8]
+
+ctypedef struct counters_t:
+    uint64_t nr_free
+    uint64_t managed
+
+ctypedef struct list_t:
+    pasr_idx_t head
+    pasr_idx_t tail
+    uint32_t nr_blocks
+    uint32_t head_region
+
+
+cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
+    memset(g, 0, sizeof(geometry_t))
+    memcpy(g.magic, b"PASRZON1", 8)
+    g.base_pfn = z.base_pfn
+    g.region_pages = z.region_pages
+    g.first = z.first
+    g.end = z.end
+    g.nr_blocks = z.nr_blocks
+    g.nr_regions = z.nr_regions
+    g.region_bias = z.region_bias
+    g.mode = z.mode
+    g.pageblock_order = z.pageblock_order
+    g.fresh_to_tail = z.fresh_to_tail
+    memcpy(g.nr_fallbacks, z.nr_fallbacks, sizeof(z.nr_fallbacks))
+    for i in range(PASR_NR_MIGRATETYPES):
+        memcpy(g.fallbacks[i], z.fallbacks[i], z.nr_fallbacks[i])
+
+
+cdef inline uint64_t nr_split(const uint8_t *top_tags, uint32_t nr_blocks) noexcept nogil:
+    cdef uint64_t nr = 0
+    cdef uint32_t block
+    for block in range(nr_blocks):
+        nr += top_tags[block] == PASR_TAG_SPLIT
+    return nr
+
+
+cdef inline uint64_t offset_of_top_tags(const pasr_zone_t *z) noexcept nogil:
+    """Bytes before the top tags: all that depends on the geometry alone."""
+    return sizeof(geometry_t) + sizeof(counters_t) + z.nr_regions * sizeof(pasr_region_t) + nr_pageblocks(z)
+
+
+cdef uint64_t size_with(const pasr_zone_t *z, uint64_t split) noexcept nogil:
+    cdef uint64_t nr_lists = PASR_NR_PAGE_ORDERS * PASR_NR_MIGRATETYPES
+    cdef uint64_t nr_runs = z.nr_regions * nr_lists if z.mode & PASR_MODE_SORTED else 0
+    return (
+        offset_of_top_tags(z)
+        + z.nr_blocks * (1 + sizeof(pasr_link_t))
+        + nr_lists * sizeof(list_t) + nr_runs * sizeof(pasr_run_t)
+        + split * PASR_TOP_PAGES * (1 + sizeof(pasr_link_t))
+    )
+
+
+cdef uint64_t image_size(const pasr_zone_t *z) noexcept nogil:
+    return size_with(z, nr_split(z.top_tags, z.nr_blocks))
+
+
+cdef inline void write_link(
+    const pasr_zone_t *z, uint8_t tag, const pasr_link_t *links, pasr_idx_t node, pasr_link_t *out
+) noexcept nogil:
+    """Copy the links of a free block, the undefined predecessor of a list head left out."""
+    out.next = out.prev = 0
+    if tag & PASR_TAG_FREE:
+        out.next = links[node].next
+        if z.lists[tag_order(tag)][tag_type(tag)].head != node:
+            out.prev = links[node].prev
+
+
+cdef inline char *put_bytes(char *out, const void *source, uint64_t nr_bytes) noexcept nogil:
+    memcpy(out, source, nr_bytes)
+    return out + nr_bytes
+
+
+cdef char *write_list(const pasr_zone_t *z, const pasr_freelist_t *fl, char *out) noexcept nogil:
+    cdef list_t header
+    cdef pasr_run_t run
+    cdef uint32_t region
+    memset(&header, 0, sizeof(header))
+    header.head = fl.head
+    header.nr_blocks = fl.nr_blocks
+    if fl.nr_blocks != 0:
+        if z.mode & PASR_MODE_SORTED:
+            header.head_region = fl.head_region
+        else:
+            header.tail = fl.tail
+    out = put_bytes(out, &header, sizeof(header))
+    if z.mode & PASR_MODE_SORTED:
+        for region in range(z.nr_regions):
+            run = fl.runs[region]
+            if run.nr_blocks == 0:
+                run.last = 0
+            out = put_bytes(out, &run, sizeof(run))
+    return out
+
+
+cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
+    """Write `image_size` bytes. O(regions * lists + blocks + pages of split blocks)."""
+    cdef geometry_t geometry
+    cdef counters_t counters
+    cdef pasr_link_t link
+    cdef uint32_t block, order, migratetype
+    cdef pasr_idx_t idx
+    geometry_of(z, &geometry)
+    counters.nr_free = z.nr_free
+    counters.managed = z.managed
+    out = put_bytes(out, &geometry, sizeof(geometry))
+    out = put_bytes(out, &counters, sizeof(counters))
+    out = put_bytes(out, z.regions, z.nr_regions * sizeof(pasr_region_t))
+    out = put_bytes(out, z.pageblocks, nr_pageblocks(z))
+    out = put_bytes(out, z.top_tags, z.nr_blocks)
+    for block in range(z.nr_blocks):
+        # A split block has no links of its own: SPLIT lacks the FREE bit.
+        write_link(z, z.top_tags[block], z.top_links, block, &link)
+        out = put_bytes(out, &link, sizeof(link))
+    for order in range(PASR_NR_PAGE_ORDERS):
+        for migratetype in range(PASR_NR_MIGRATETYPES):
+            out = write_list(z, &z.lists[order][migratetype], out)
+    for block in range(z.nr_blocks):
+        if z.top_tags[block] == PASR_TAG_SPLIT:
+            idx = block << PASR_MAX_PAGE_ORDER
+            out = put_bytes(out, z.tags + idx, PASR_TOP_PAGES)
+            for idx in range(idx, idx + PASR_TOP_PAGES):
+                write_link(z, z.tags[idx], z.links, idx, &link)
+                out = put_bytes(out, &link, sizeof(link))
+
+
+cdef bint image_fits(const pasr_zone_t *z, const char *image, uint64_t nr_bytes) noexcept nogil:
+    """Whether *image* is one of a zone of the same geometry, and complete."""
+    cdef geometry_t geometry
+    cdef uint64_t at = offset_of_top_tags(z)
+    geometry_of(z, &geometry)
+    if nr_bytes < at + z.nr_blocks or memcmp(image, &geometry, sizeof(geometry)) != 0:
+        return False
+    return nr_bytes == size_with(z, nr_split(<const uint8_t *> image + at, z.nr_blocks))
+
+
+cdef inline const char *get_bytes(const char *image, void *target, uint64_t nr_bytes) noexcept nogil:
+    memcpy(target, image, nr_bytes)
+    return image + nr_bytes
+
+
+cdef const char *read_list(pasr_zone_t *z, pasr_freelist_t *fl, const char *image) noexcept nogil:
+    cdef list_t header
+    cdef uint32_t region
+    image = get_bytes(image, &header, sizeof(header))
+    fl.head = header.head
+    fl.tail = header.tail
+    fl.nr_blocks = header.nr_blocks
+    fl.head_region = header.head_region
+    fl.root = 0
+    if z.mode & PASR_MODE_SORTED:
+        image = get_bytes(image, fl.runs, z.nr_regions * sizeof(pasr_run_t))
+        memset(fl.leaf, 0, ((z.nr_regions + 63) >> 6) * sizeof(uint64_t))
+        for region in range(z.nr_regions):
+            if fl.runs[region].nr_blocks != 0:
+                regionmap_set(&fl.root, fl.leaf, region)
+    return image
+
+
+cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
+    """Put the zone into the state of an image that fits it.
+
+    Writes inside the arrays whatever the image holds; whether it is sound is
+    for `zone_check` to say.
+    """
+    cdef counters_t counters
+    cdef uint32_t block, order, migratetype
+    cdef const uint8_t *top_tags
+    image += sizeof(geometry_t)
+    image = get_bytes(image, &counters, sizeof(counters))
+    z.nr_free = counters.nr_free
+    z.managed = counters.managed
+    image = get_bytes(image, z.regions, z.nr_regions * sizeof(pasr_region_t))
+    image = get_bytes(image, z.pageblocks, nr_pageblocks(z))
+    top_tags = <const uint8_t *> image
+    for block in range(z.nr_blocks):
+        # Tags of a block that is whole read as zero: that is what merging relies on.
+        if z.top_tags[block] == PASR_TAG_SPLIT and top_tags[block] != PASR_TAG_SPLIT:
+            memset(z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), 0, PASR_TOP_PAGES)
+    image = get_bytes(image, z.top_tags, z.nr_blocks)
+    image = get_bytes(image, z.top_links, z.nr_blocks * sizeof(pasr_link_t))
+    for migratetype in range(PASR_NR_MIGRATETYPES):
+        z.nonempty[migratetype] = 0
+    for order in range(PASR_NR_PAGE_ORDERS):
+        for migratetype in range(PASR_NR_MIGRATETYPES):
+            image = read_list(z, &z.lists[order][migratetype], image)
+            if z.lists[order][migratetype].nr_blocks != 0:
+                z.nonempty[migratetype] |= <uint32_t> 1 << order
+    for block in range(z.nr_blocks):
+        if z.top_tags[block] == PASR_TAG_SPLIT:
+            image = get_bytes(image, z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES)
+            image = get_bytes(
+                image, z.links + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES * sizeof(pasr_link_t))
+    memset(z.changed, 0, ((z.nr_regions + 63) >> 6) * sizeof(uint64_t))
+    z.changed_root = 0

@@ -1,0 +1,48 @@
+"""Where the arrays of a zone lie in its one buffer."""
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from pasralloc._core.types cimport (
+    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, pasr_freelist_t, pasr_link_t,
+    pasr_region_t, pasr_run_t,
+)
+from pasralloc._core.zone cimport nr_pageblocks
+
+cdef enum:
+    CACHE_LINE = 64
+
+
+cdef inline void *carve(char *memory, uint64_t *offset, uint64_t nr, size_t itemsize) noexcept nogil:
+    """Reserve *nr* items at the next cache line; their address, or NULL when only counting."""
+    cdef uint64_t at = offset[0]
+    offset[0] = (at + nr * itemsize + CACHE_LINE - 1) & ~<uint64_t> (CACHE_LINE - 1)
+    return NULL if memory == NULL else memory + at
+
+
+cdef uint64_t zone_bind(pasr_zone_t *z, char *memory) noexcept nogil:
+    """Point the arrays of *z* into *memory* and return how many bytes they take.
+
+    Needs only the geometry: `nr_blocks`, `nr_regions`, `pageblock_order`. With
+    NULL it just counts. The small arrays come first, so that a zone whose pages
+    are never touched keeps to a few dense pages of memory.
+    """
+    cdef uint64_t at = 0
+    cdef uint32_t order, migratetype
+    cdef uint32_t nr_words = (z.nr_regions + 63) >> 6
+    cdef uint64_t nr_frames = <uint64_t> z.nr_blocks << PASR_MAX_PAGE_ORDER
+    cdef pasr_freelist_t *fl
+    z.regions = <pasr_region_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_region_t))
+    z.changed = <uint64_t *> carve(memory, &at, nr_words, sizeof(uint64_t))
+    z.region_of_block = <uint16_t *> carve(memory, &at, z.nr_blocks, sizeof(uint16_t))
+    z.pageblocks = <uint8_t *> carve(memory, &at, nr_pageblocks(z), 1)
+    z.top_tags = <uint8_t *> carve(memory, &at, z.nr_blocks, 1)
+    z.top_links = <pasr_link_t *> carve(memory, &at, z.nr_blocks, sizeof(pasr_link_t))
+    for order in range(PASR_NR_PAGE_ORDERS):
+        for migratetype in range(PASR_NR_MIGRATETYPES):
+            fl = &z.lists[order][migratetype]
+            fl.leaf = <uint64_t *> carve(memory, &at, nr_words, sizeof(uint64_t))
+            fl.runs = <pasr_run_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_run_t))
+    z.tags = <uint8_t *> carve(memory, &at, nr_frames, 1)
+    z.links = <pasr_link_t *> carve(memory, &at, nr_frames, sizeof(pasr_link_t))
+    return at

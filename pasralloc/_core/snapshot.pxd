@@ -1,0 +1,13 @@
+"""A saved state of a zone."""
+
+
+cdef class ZoneSnapshot:
+    cdef readonly bytes image            # immutable
+    cdef readonly str digest
+    cdef bint is_trusted                 # made by a zone of this process
+
+    @staticmethod
+    cdef ZoneSnapshot create(bytes image)
+
+
+cdef str digest_of(bytes image)

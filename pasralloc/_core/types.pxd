@@ -1,0 +1,112 @@
+"""Ids, limits and structs, as declared in the installed C headers."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "pasralloc/types.h" nogil:
+    ctypedef uint32_t pasr_idx_t
+
+    const pasr_idx_t PASR_NIL
+    const uint64_t PASR_MAX_FRAMES
+    const int64_t PASR_MAX_PFN
+    const uint32_t PASR_ABI
+    const uint32_t PASR_MAX_PAGE_ORDER
+    const uint32_t PASR_NR_PAGE_ORDERS
+    const uint32_t PASR_TOP_PAGES
+    const uint32_t PASR_TOP_MASK
+    const uint32_t PASR_MAX_REGIONS
+    const uint32_t PASR_NR_MIGRATETYPES
+    const uint32_t PASR_NR_PCPTYPES
+    enum:
+        PASR_OK
+        PASR_ENXIO
+        PASR_ENOMEM
+        PASR_EBUSY
+        PASR_EEXIST
+        PASR_EINVAL
+        PASR_EDOM
+        PASR_ERANGE
+        PASR_EALREADY
+
+
+cdef extern from "pasralloc/zone.h" nogil:
+    enum:
+        PASR_TAG_ORDER
+        PASR_TAG_TYPE_SHIFT
+        PASR_TAG_TYPE
+        PASR_TAG_FREE
+        PASR_TAG_SPLIT
+        PASR_MODE_SORTED
+        PASR_MODE_STRADDLE
+        PASR_OP_ALLOC
+        PASR_OP_FREE
+        PASR_OP_CHECK_ORDER
+        PASR_ABSENT
+        PASR_FREE
+        PASR_ALLOCATED
+
+    ctypedef struct pasr_link_t:
+        pasr_idx_t next
+        pasr_idx_t prev
+
+    ctypedef struct pasr_run_t:
+        pasr_idx_t last
+        uint32_t nr_blocks
+
+    ctypedef struct pasr_freelist_t:
+        pasr_idx_t head
+        pasr_idx_t tail
+        uint32_t nr_blocks
+        uint32_t head_region
+        uint64_t root
+        uint64_t *leaf
+        pasr_run_t *runs
+
+    ctypedef struct pasr_region_t:
+        uint32_t nr_free
+        uint32_t managed
+
+    ctypedef struct pasr_zone_t:
+        uint32_t abi
+        uint32_t size
+        pasr_link_t *links
+        uint8_t *tags
+        pasr_link_t *top_links
+        uint8_t *top_tags
+        uint8_t *pageblocks
+        uint16_t *region_of_block
+        pasr_region_t *regions
+        uint64_t *changed
+        uint64_t changed_root
+        int64_t base_pfn
+        uint64_t nr_free
+        uint64_t managed
+        uint64_t region_pages
+        pasr_idx_t first
+        pasr_idx_t end
+        uint32_t nr_blocks
+        uint32_t nr_regions
+        uint32_t region_bias
+        uint8_t mode
+        uint8_t pageblock_order
+        uint8_t fresh_to_tail
+        uint8_t nr_fallbacks[6]
+        uint8_t fallbacks[6][6]
+        uint32_t nonempty[6]
+        pasr_freelist_t lists[11][6]
+
+    ctypedef struct pasr_op_t:
+        uint8_t op
+        uint8_t order
+        uint8_t migratetype
+        uint8_t flags
+        uint32_t slot
+
+    ctypedef struct pasr_block_t:
+        pasr_idx_t head
+        uint8_t order
+        uint8_t migratetype
+        uint8_t state
+        uint8_t pad
+
+    pasr_op_t pasr_op_load(const pasr_op_t *op)

@@ -1,0 +1,72 @@
+"""The raw state of a zone as live, read-only arrays; for tests and for the curious."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from pasralloc._core.arena cimport ReadOnlyView
+from pasralloc._core.boundary cimport as_int
+from pasralloc._core.types cimport (
+    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, pasr_freelist_t, pasr_link_t, pasr_region_t,
+    pasr_run_t, pasr_zone_t,
+)
+from pasralloc._core.zone cimport nr_pageblocks
+from pasralloc._core.zonebase cimport ZoneBase
+
+import numpy as np
+
+LINK_DTYPE = np.dtype([("next", "u4"), ("prev", "u4")])
+RUN_DTYPE = np.dtype([("last", "u4"), ("nr_blocks", "u4")])
+REGION_DTYPE = np.dtype([("nr_free", "u4"), ("managed", "u4")])
+
+
+def zone_arrays(ZoneBase zone not None):
+    """Arrays and counters of a zone, by the names of the fields of ``pasr_zone_t``.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Read-only views of the live state; a counter is an array of one.
+    """
+    cdef pasr_zone_t *z = &zone.c
+    cdef uint64_t nr_frames = <uint64_t> z.nr_blocks << PASR_MAX_PAGE_ORDER
+    return {
+        name: np.frombuffer(view, dtype)
+        for name, view, dtype in (
+            ("links", ReadOnlyView.create(zone, z.links, nr_frames * sizeof(pasr_link_t)), LINK_DTYPE),
+            ("tags", ReadOnlyView.create(zone, z.tags, nr_frames), np.uint8),
+            ("top_links", ReadOnlyView.create(zone, z.top_links, z.nr_blocks * sizeof(pasr_link_t)), LINK_DTYPE),
+            ("top_tags", ReadOnlyView.create(zone, z.top_tags, z.nr_blocks), np.uint8),
+            ("pageblocks", ReadOnlyView.create(zone, z.pageblocks, nr_pageblocks(z)), np.uint8),
+            ("region_of_block",
+             ReadOnlyView.create(zone, z.region_of_block, z.nr_blocks * sizeof(uint16_t)), np.uint16),
+            ("regions", ReadOnlyView.create(zone, z.regions, z.nr_regions * sizeof(pasr_region_t)), REGION_DTYPE),
+            ("changed", ReadOnlyView.create(zone, z.changed, ((z.nr_regions + 63) >> 6) * sizeof(uint64_t)), np.uint64),
+            ("changed_root", ReadOnlyView.create(zone, &z.changed_root, sizeof(uint64_t)), np.uint64),
+            ("nr_free", ReadOnlyView.create(zone, &z.nr_free, sizeof(uint64_t)), np.uint64),
+            ("managed", ReadOnlyView.create(zone, &z.managed, sizeof(uint64_t)), np.uint64),
+            ("nonempty", ReadOnlyView.create(zone, z.nonempty, PASR_NR_MIGRATETYPES * sizeof(uint32_t)), np.uint32),
+        )
+    }
+
+
+def freelist_arrays(ZoneBase zone not None, order, migratetype):
+    """Fields of one free list, by the names of the fields of ``pasr_freelist_t``.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Read-only views of the live state; a single field is an array of one.
+    """
+    cdef pasr_freelist_t *fl = &zone.c.lists[<int> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)][
+        <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)]
+    return {
+        name: np.frombuffer(view, dtype)
+        for name, view, dtype in (
+            ("head", ReadOnlyView.create(zone, &fl.head, sizeof(uint32_t)), np.uint32),
+            ("tail", ReadOnlyView.create(zone, &fl.tail, sizeof(uint32_t)), np.uint32),
+            ("nr_blocks", ReadOnlyView.create(zone, &fl.nr_blocks, sizeof(uint32_t)), np.uint32),
+            ("head_region", ReadOnlyView.create(zone, &fl.head_region, sizeof(uint32_t)), np.uint32),
+            ("root", ReadOnlyView.create(zone, &fl.root, sizeof(uint64_t)), np.uint64),
+            ("leaf", ReadOnlyView.create(zone, fl.leaf, ((zone.c.nr_regions + 63) >> 6) * sizeof(uint64_t)), np.uint64),
+            ("runs", ReadOnlyView.create(zone, fl.runs, zone.c.nr_regions * sizeof(pasr_run_t)), RUN_DTYPE),
+        )
+    }

@@ -1,0 +1,169 @@
+"""Buddy primitives of one zone.
+
+Everything above the zone speaks to it through these operations and never
+touches a list link: take a block, put a block, remove a given free block, ask
+what a frame is, walk the blocks. The inline ones take *mode*, a literal that
+must equal ``z.mode``; the others read it from the zone.
+
+Threading rule: none of these locks. One thread at a time may call them for one
+zone, and none of them needs the GIL.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from pasralloc._core.freelist cimport (
+    list_add, list_pop, list_remove, region_give, region_of, region_take,
+)
+from pasralloc._core.types cimport (
+    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_TAG_FREE,
+    PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK,
+    pasr_block_t, pasr_idx_t, pasr_zone_t,
+)
+
+
+cdef inline int64_t pfn_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
+    return z.base_pfn + idx
+
+
+cdef inline bint zone_spans(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
+    """Whether *pfn* lies in the span of the zone; its pages may be absent."""
+    return <uint64_t> (pfn - z.base_pfn - z.first) < <uint64_t> (z.end - z.first)
+
+
+cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
+    """Frame index of *pfn*, which must lie in the span."""
+    return <pasr_idx_t> (pfn - z.base_pfn)
+
+
+cdef inline uint32_t tag_order(uint8_t tag) noexcept nogil:
+    return (tag & PASR_TAG_ORDER) - 1
+
+
+cdef inline uint32_t tag_type(uint8_t tag) noexcept nogil:
+    return (tag & PASR_TAG_TYPE) >> PASR_TAG_TYPE_SHIFT
+
+
+cdef inline uint8_t tag_allocated(uint32_t order, uint32_t migratetype) noexcept nogil:
+    return <uint8_t> (migratetype << PASR_TAG_TYPE_SHIFT | (order + 1))
+
+
+cdef inline uint8_t tag_free(uint32_t order, uint32_t migratetype) noexcept nogil:
+    return PASR_TAG_FREE | tag_allocated(order, migratetype)
+
+
+cdef inline bint tag_is_free(uint8_t tag, uint32_t order) noexcept nogil:
+    """Whether *tag* heads a free block of exactly *order*."""
+    return (tag & (PASR_TAG_FREE | PASR_TAG_ORDER)) == (PASR_TAG_FREE | (order + 1))
+
+
+cdef inline uint8_t head_tag(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
+    """Tag of the block that starts at *idx*, or 0. Reads one byte for 1023 frames of 1024."""
+    cdef uint8_t tag
+    if idx & PASR_TOP_MASK == 0:
+        tag = z.top_tags[idx >> PASR_MAX_PAGE_ORDER]
+        if tag != PASR_TAG_SPLIT:
+            return tag
+    return z.tags[idx]
+
+
+cdef inline void set_tag(pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint8_t tag) noexcept nogil:
+    if order == PASR_MAX_PAGE_ORDER:
+        z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = tag
+    else:
+        z.tags[idx] = tag
+
+
+cdef inline uint32_t pageblock_type(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
+    return z.pageblocks[idx >> z.pageblock_order]
+
+
+cdef inline void zone_put(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint to_tail, int mode
+) noexcept nogil:
+    """Make frames ``[idx, idx + 2**order)`` a free block of *migratetype*, unmerged.
+
+    Counts nothing but what the list itself keeps.
+    """
+    set_tag(z, idx, order, tag_free(order, migratetype))
+    list_add(z, idx, order, migratetype, to_tail, mode)
+
+
+cdef inline void zone_expand(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t low, uint32_t high, uint32_t migratetype, int mode
+) noexcept nogil:
+    """Keep the lowest ``2**low`` pages of a block taken at order *high*; put the upper halves back.
+
+    Same order of insertion as ``expand()`` in Linux: largest half first.
+    """
+    if high == PASR_MAX_PAGE_ORDER and high != low:
+        z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
+    while high > low:
+        high -= 1
+        zone_put(z, idx + (<pasr_idx_t> 1 << high), high, migratetype, False, mode)
+
+
+cdef inline pasr_idx_t zone_take(
+    pasr_zone_t *z, uint32_t order, uint32_t high, uint32_t migratetype, uint32_t requested, int mode
+) noexcept nogil:
+    """Allocate ``2**order`` pages from the first block of the list (*high*, *migratetype*).
+
+    The list must not be empty and *high* not be less than *order*. The block is
+    remembered as one of the *requested* type.
+    """
+    cdef pasr_idx_t idx = list_pop(z, high, migratetype, mode)
+    zone_expand(z, idx, order, high, migratetype, mode)
+    set_tag(z, idx, order, tag_allocated(order, requested))
+    z.nr_free -= <uint64_t> 1 << order
+    if not mode & PASR_MODE_STRADDLE:
+        region_take(z, region_of(z, idx, mode), <uint32_t> 1 << order)
+    return idx
+
+
+cdef inline void zone_give(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint fresh, int mode
+) noexcept nogil:
+    """Free ``2**order`` pages at *idx*, which no block may cover but an allocated one of that order.
+
+    Merges with free buddies as ``__free_one_page()`` does; a buddy leaves the
+    list of its own type. In the order of Linux the result joins at the tail if
+    its own buddy's parent is likely to become free, or if the memory is *fresh*
+    and the kernel generation puts such memory there.
+    """
+    cdef uint8_t tag
+    cdef pasr_idx_t buddy, parent
+    cdef bint to_tail = False
+    z.nr_free += <uint64_t> 1 << order
+    if not mode & PASR_MODE_STRADDLE:
+        region_give(z, region_of(z, idx, mode), <uint32_t> 1 << order)
+    while order < PASR_MAX_PAGE_ORDER:
+        buddy = idx ^ (<pasr_idx_t> 1 << order)
+        tag = z.tags[buddy]
+        if not tag_is_free(tag, order):
+            break
+        list_remove(z, buddy, order, tag_type(tag), mode)
+        z.tags[idx | buddy] = 0
+        idx &= buddy
+        order += 1
+    if order == PASR_MAX_PAGE_ORDER:
+        if z.top_tags[idx >> PASR_MAX_PAGE_ORDER] == PASR_TAG_SPLIT:
+            z.tags[idx] = 0
+    elif not mode & PASR_MODE_SORTED and order < PASR_MAX_PAGE_ORDER - 1:
+        parent = idx & ~(<pasr_idx_t> 1 << order)
+        to_tail = tag_is_free(z.tags[parent ^ (<pasr_idx_t> 2 << order)], order + 1)
+    if not mode & PASR_MODE_SORTED and fresh and z.fresh_to_tail:
+        to_tail = True
+    zone_put(z, idx, order, migratetype, to_tail, mode)
+
+
+cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:
+    return <uint64_t> z.nr_blocks << (PASR_MAX_PAGE_ORDER - z.pageblock_order)
+
+
+cdef int zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil
+cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil
+cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
+cdef int64_t zone_take_range(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
+cdef int zone_split_allocated(pasr_zone_t *z, int64_t pfn, uint32_t order) noexcept nogil
+cdef int zone_set_pageblocks(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
+cdef int zone_free_error(const pasr_zone_t *z, int64_t pfn, int order) noexcept nogil
+cdef uint64_t zone_blocks(const pasr_zone_t *z, pasr_block_t *out, uint64_t room) noexcept nogil

@@ -1,0 +1,378 @@
+"""What a zone is: its memory, its geometry, its state, and questions about it."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from pasralloc._core.arena cimport Arena, ReadOnlyView
+from pasralloc._core.bits cimport lowest_bit
+from pasralloc._core.boundary cimport as_int
+from pasralloc._core.check cimport fault_t, fault_text, zone_check
+from pasralloc._core.geometry cimport absent_ranges, zone_describe
+from pasralloc._core.image cimport image_fits, image_read, image_size, image_write
+from pasralloc._core.layout cimport zone_bind
+from pasralloc._core.snapshot cimport ZoneSnapshot, digest_of
+from pasralloc._core.types cimport (
+    PASR_ABSENT, PASR_FREE, PASR_MODE_STRADDLE, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
+    PASR_NR_PCPTYPES, pasr_block_t, pasr_region_t, pasr_zone_t,
+)
+from pasralloc._core.zone cimport (
+    idx_of, pfn_of, region_of, zone_add_pages, zone_block_of, zone_blocks, zone_init,
+)
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pasralloc._core.generations import GENERATIONS
+from pasralloc.errors import CorruptZone
+
+BLOCK_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("migratetype", "u1"), ("is_free", "?")])
+RECORD_DTYPE = np.dtype([("head", "u4"), ("order", "u1"), ("migratetype", "u1"), ("state", "u1"), ("pad", "u1")])
+REGION_DTYPE = np.dtype([("nr_free", "u4"), ("managed", "u4")])
+
+
+class Block(NamedTuple):
+    """A block of a zone, or a stretch of absent pages.
+
+    Attributes
+    ----------
+    pfn : int
+        First page.
+    order : int
+        ``2**order`` pages.
+    state : {"free", "allocated", "absent"}
+    migratetype : str or None
+        Of its list while free, of the request while allocated, None if absent.
+    """
+
+    pfn: int
+    order: int
+    state: str
+    migratetype: "str | None"
+
+
+cdef class ZoneBase:
+    """What a zone is; see `Zone` for what can be done to it."""
+
+    def __cinit__(
+        self, nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12",
+        quirks="fixed", pageblock_order=9, buffer=None,
+    ):
+        cdef int64_t pfn, hole, nr
+        zone_describe(&self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order)
+        holes = absent_ranges(&self.c, absent)
+        self.arena = Arena.create(zone_bind(&self.c, NULL), buffer)
+        zone_bind(&self.c, self.arena.memory)
+        self.placement = placement
+        self.kernel = kernel
+        self.quirks = quirks
+        self.migratetypes = GENERATIONS[kernel].migratetypes
+        self.numbers = {name: i for i, name in enumerate(self.migratetypes[:PASR_NR_PCPTYPES])}
+        self.movable = self.numbers["movable"]
+        zone_init(&self.c, self.movable)
+        pfn = pfn_of(&self.c, self.c.first)
+        for hole, nr in holes:
+            if hole > pfn:
+                zone_add_pages(&self.c, pfn, hole - pfn)
+            pfn = hole + nr
+        if pfn < pfn_of(&self.c, self.c.end):
+            zone_add_pages(&self.c, pfn, pfn_of(&self.c, self.c.end) - pfn)
+        self.changed_regions()
+
+    @staticmethod
+    def buffer_size(
+        nr_pages, *, region_pages, start_pfn=0, placement="sorted", kernel="6.12", quirks="fixed", pageblock_order=9
+    ):
+        """Bytes that the `buffer` of a zone of this description must hold.
+
+        Raises as the class does. O(1).
+        """
+        cdef pasr_zone_t z
+        zone_describe(&z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order)
+        return zone_bind(&z, NULL)
+
+    cdef int enter(self) except -1:
+        """Own the zone, so that the GIL may be released."""
+        self.refuse_if_busy()
+        self.is_busy = True
+        return 0
+
+    cdef void leave(self) noexcept:
+        self.is_busy = False
+
+    cdef int as_migratetype(self, object migratetype) except -1:
+        """Number of a migratetype given by name or by number."""
+        if isinstance(migratetype, str):
+            number = self.numbers.get(migratetype)
+            if number is None:
+                raise ValueError(
+                    f"migratetype must be one of {', '.join(map(repr, self.numbers))}, got {migratetype!r}")
+            return number
+        return <int> as_int(migratetype, "migratetype", 0, PASR_NR_PCPTYPES - 1)
+
+    @property
+    def start_pfn(self):
+        """First pfn of the span."""
+        return pfn_of(&self.c, self.c.first)
+
+    @property
+    def nr_pages(self):
+        """Pages spanned, absent ones included."""
+        return self.c.end - self.c.first
+
+    @property
+    def managed(self):
+        """Pages that belong to the allocator: the span less what is absent."""
+        return self.c.managed
+
+    @property
+    def nr_free(self):
+        """Free pages."""
+        return self.c.nr_free
+
+    @property
+    def region_pages(self):
+        """Pages per region."""
+        return self.c.region_pages
+
+    @property
+    def nr_regions(self):
+        """Number of regions."""
+        return self.c.nr_regions
+
+    @property
+    def pageblock_order(self):
+        """``2**pageblock_order`` pages share a migratetype."""
+        return self.c.pageblock_order
+
+    @property
+    def nr_bytes(self):
+        """Bytes of the tables, touched or not."""
+        return self.arena.nr_bytes
+
+    cdef object regions(self):
+        return np.frombuffer(
+            ReadOnlyView.create(self, self.c.regions, self.c.nr_regions * sizeof(pasr_region_t)), REGION_DTYPE)
+
+    @property
+    def region_nr_free(self):
+        """Free pages of each region: a live, read-only ndarray of uint32, shape (nr_regions,)."""
+        return self.regions()["nr_free"]
+
+    @property
+    def region_managed(self):
+        """Managed pages of each region: a live, read-only ndarray of uint32, shape (nr_regions,).
+
+        A region is completely free if it manages pages and all of them are free.
+        """
+        return self.regions()["managed"]
+
+    def region_of(self, pfn):
+        """Number of the region in which *pfn* lies.
+
+        Raises ValueError outside the span. O(1).
+        """
+        cdef int64_t number = as_int(
+            pfn, "pfn", pfn_of(&self.c, self.c.first), pfn_of(&self.c, self.c.end) - 1)
+        return region_of(&self.c, idx_of(&self.c, number), PASR_MODE_STRADDLE)
+
+    def changed_regions(self):
+        """Regions that became completely free, or ceased to be, since the last call.
+
+        Returns
+        -------
+        regions : list of int
+            Ascending. A region that changed and changed back is named as well.
+
+        Notes
+        -----
+        O(number of regions named). There is one such record per zone, for one reader.
+        """
+        cdef list regions = []
+        cdef uint32_t w
+        self.refuse_if_busy()
+        while self.c.changed_root != 0:
+            w = lowest_bit(self.c.changed_root)
+            while self.c.changed[w] != 0:
+                regions.append(w * 64 + lowest_bit(self.c.changed[w]))
+                self.c.changed[w] &= self.c.changed[w] - 1
+            self.c.changed_root &= self.c.changed_root - 1
+        return regions
+
+    def buddyinfo(self):
+        """Free blocks of each order, as in ``/proc/buddyinfo``: ndarray of int64, shape (11,)."""
+        cdef uint32_t order, migratetype
+        info = np.zeros(PASR_NR_PAGE_ORDERS, np.int64)
+        for order in range(PASR_NR_PAGE_ORDERS):
+            for migratetype in range(PASR_NR_MIGRATETYPES):
+                info[order] += self.c.lists[order][migratetype].nr_blocks
+        return info
+
+    def block_of(self, pfn):
+        """The block that covers *pfn*.
+
+        Parameters
+        ----------
+        pfn : int
+
+        Returns
+        -------
+        block : Block
+            Named tuple (pfn, order, state, migratetype). An absent page is
+            reported alone, or with the other 1023 of its aligned 1024 if none of
+            them was ever managed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If *pfn* is no pfn of the span.
+
+        Notes
+        -----
+        Reads at most 11 bytes.
+        """
+        cdef int64_t number = as_int(
+            pfn, "pfn", pfn_of(&self.c, self.c.first), pfn_of(&self.c, self.c.end) - 1)
+        cdef pasr_block_t block = zone_block_of(&self.c, idx_of(&self.c, number))
+        if block.state == PASR_ABSENT:
+            return Block(pfn_of(&self.c, block.head), block.order, "absent", None)
+        return Block(
+            pfn_of(&self.c, block.head), block.order, "free" if block.state == PASR_FREE else "allocated",
+            self.migratetypes[block.migratetype])
+
+    def blocks(self):
+        """All blocks, free and allocated, in ascending order of pfn.
+
+        Returns
+        -------
+        blocks : ndarray of BLOCK_DTYPE, shape (n,)
+            *pfn*, *order*, *migratetype* (a number) and *is_free*.
+
+        Notes
+        -----
+        O(blocks + absent pages).
+        """
+        cdef uint64_t nr
+        self.refuse_if_busy()
+        nr = zone_blocks(&self.c, NULL, 0)
+        raw = bytearray(nr * sizeof(pasr_block_t))
+        result = np.empty(nr, BLOCK_DTYPE)
+        if nr == 0:
+            return result
+        zone_blocks(&self.c, <pasr_block_t *> <char *> raw, nr)
+        records = np.frombuffer(raw, RECORD_DTYPE)
+        result["pfn"] = records["head"]
+        result["pfn"] += self.c.base_pfn
+        result["order"] = records["order"]
+        result["migratetype"] = records["migratetype"]
+        result["is_free"] = records["state"] == PASR_FREE
+        return result
+
+    def check(self):
+        """Check every invariant of the zone.
+
+        Raises
+        ------
+        CorruptZone
+            If one does not hold, which is a bug or the work of somebody who
+            wrote into the memory of the zone.
+        RuntimeError
+            If another thread's call owns the zone.
+
+        Notes
+        -----
+        O(pages + free blocks + 66 * regions); reads tags of untouched memory
+        without making it resident. Releases the GIL.
+        """
+        cdef fault_t fault
+        cdef int broken
+        self.enter()
+        with nogil:
+            broken = zone_check(&self.c, &fault)
+        self.leave()
+        if broken:
+            raise CorruptZone(fault_text(broken).decode().format(
+                where=fault.where, found=fault.found, expected=fault.expected))
+
+    cdef bytes image(self):
+        cdef uint64_t nr_bytes
+        cdef bytes image
+        cdef char *out
+        self.enter()
+        try:
+            nr_bytes = image_size(&self.c)
+            image = PyBytes_FromStringAndSize(NULL, nr_bytes)
+            out = PyBytes_AS_STRING(image)
+            with nogil:
+                image_write(&self.c, out)
+        finally:
+            self.leave()
+        return image
+
+    def snapshot(self):
+        """Save the state of the zone.
+
+        Returns
+        -------
+        snapshot : ZoneSnapshot
+            Immutable; can be pickled.
+
+        Notes
+        -----
+        Copies the tables of what is in use: O(regions * 66 + pages of split
+        blocks of the largest order). Releases the GIL.
+        """
+        return ZoneSnapshot.create(self.image())
+
+    def restore(self, ZoneSnapshot snapshot not None):
+        """Go back to a saved state.
+
+        Parameters
+        ----------
+        snapshot : ZoneSnapshot
+            Of a zone with the same geometry, placement, kernel and quirks.
+
+        Raises
+        ------
+        ValueError
+            If the snapshot is of another kind of zone, or one that was loaded
+            from outside is not sound; the zone is unchanged.
+        RuntimeError
+            If another thread's call owns the zone.
+
+        Notes
+        -----
+        Costs what `snapshot` costs. A snapshot that was unpickled or built from
+        bytes is checked in full as well. `changed_regions` starts afresh.
+        """
+        cdef const char *image = PyBytes_AS_STRING(snapshot.image)
+        cdef bytes before = None
+        self.refuse_if_busy()
+        if not image_fits(&self.c, image, len(snapshot.image)):
+            raise ValueError(f"{snapshot!r} is not of a zone like {self!r}")
+        if not snapshot.is_trusted:
+            before = self.image()
+        image_read(&self.c, image)
+        if not snapshot.is_trusted:
+            try:
+                self.check()
+            except CorruptZone as fault:
+                image_read(&self.c, PyBytes_AS_STRING(before))
+                raise ValueError(f"{snapshot!r} is not sound: {fault}") from None
+
+    def digest(self):
+        """Hash of the state: 32 hexadecimal digits.
+
+        Two zones have the same digest if and only if (but for a collision of
+        blake2b) they answer every sequence of operations alike. Costs what
+        `snapshot` costs.
+        """
+        return digest_of(self.image())
+
+    def __reduce__(self):
+        raise TypeError("a zone cannot be pickled; pickle zone.snapshot() and restore it into a zone like it")
+
+    def __repr__(self):
+        return (
+            f"<Zone {self.nr_pages} pages from pfn {self.start_pfn:#x}, {self.nr_regions} regions of"
+            f" {self.region_pages}, placement={self.placement!r}, kernel={self.kernel!r}, {self.nr_free} free>")

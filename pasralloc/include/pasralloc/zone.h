@@ -1,0 +1,134 @@
+/* State of one zone: plain structs and flat arrays, linked by frame indices.
+ *
+ * Every array is one part of a single buffer which the caller owns. Untouched
+ * memory must read as zero: a zero tag means "no block starts here" and a zero
+ * run means "no block of this region on this list", so nothing needs filling.
+ */
+#ifndef PASRALLOC_ZONE_H
+#define PASRALLOC_ZONE_H
+
+#include <string.h>
+
+#include "pasralloc/types.h"
+
+/* Tag of a frame, one byte: zero unless a block starts at the frame. */
+#define PASR_TAG_ORDER 0x0f           /* order + 1 */
+#define PASR_TAG_TYPE_SHIFT 4         /* migratetype: of the list while free, of the request while allocated */
+#define PASR_TAG_TYPE 0x70
+#define PASR_TAG_FREE 0x80            /* on a free list */
+#define PASR_TAG_SPLIT 0x0f           /* top tags only: look at the tags of the pages */
+
+/* How lists and counters are kept; each combination is compiled separately. */
+enum pasr_mode {
+    PASR_MODE_SORTED = 1,             /* region-sorted lists; otherwise the order of Linux */
+    PASR_MODE_STRADDLE = 2            /* regions may begin inside a block, which counts where it starts */
+};
+
+typedef struct pasr_link {
+    pasr_idx_t next;                  /* node, PASR_NIL at the end of the list */
+    pasr_idx_t prev;                  /* node; undefined at the head of the list */
+} pasr_link_t;
+
+/* Blocks of one region on one list: always neighbours. */
+typedef struct pasr_run {
+    pasr_idx_t last;                  /* node at the end of the run; undefined while nr_blocks is 0 */
+    uint32_t nr_blocks;
+} pasr_run_t;
+
+/* One free list. A node is a frame index, or a block number (frame index
+ * divided by 1024) on the lists of the largest order. */
+typedef struct pasr_freelist {
+    pasr_idx_t head;                  /* node, PASR_NIL when empty */
+    pasr_idx_t tail;                  /* node; kept in list order only, undefined when empty */
+    uint32_t nr_blocks;
+    uint32_t head_region;             /* region of head; kept in region order only, undefined when empty */
+    uint64_t root;                    /* bit w: leaf[w] is not zero */
+    uint64_t *leaf;                   /* bit r % 64 of word r / 64: region r has a run */
+    pasr_run_t *runs;                 /* one entry per region */
+} pasr_freelist_t;
+
+typedef struct pasr_region {
+    uint32_t nr_free;                 /* pages in free blocks */
+    uint32_t managed;                 /* pages that belong to the allocator */
+} pasr_region_t;
+
+typedef struct pasr_zone {
+    uint32_t abi;                     /* PASR_ABI */
+    uint32_t size;                    /* sizeof(pasr_zone_t) */
+
+    pasr_link_t *links;               /* one per frame: list links of free blocks below the largest order */
+    uint8_t *tags;                    /* one per frame: blocks below the largest order */
+    pasr_link_t *top_links;           /* one per block of the largest order */
+    uint8_t *top_tags;                /* one per block of the largest order */
+    uint8_t *pageblocks;              /* one per pageblock: migratetype */
+    uint16_t *region_of_block;        /* one per 1024 pages, from frame region_bias on */
+    pasr_region_t *regions;
+    uint64_t *changed;                /* bit r % 64 of word r / 64: region r became empty or used */
+    uint64_t changed_root;            /* bit w: changed[w] is not zero */
+
+    int64_t base_pfn;                 /* pfn of frame 0, a multiple of 1024 */
+    uint64_t nr_free;                 /* pages on the free lists */
+    uint64_t managed;                 /* pages that belong to the allocator */
+    uint64_t region_pages;
+    pasr_idx_t first;                 /* frames [first, end) are the zone's span */
+    pasr_idx_t end;
+    uint32_t nr_blocks;               /* blocks of the largest order that cover the span */
+    uint32_t nr_regions;
+    uint32_t region_bias;             /* frame where region 0 begins, if not 0: regions straddle blocks */
+
+    uint8_t mode;                     /* enum pasr_mode, or-ed */
+    uint8_t pageblock_order;
+    uint8_t fresh_to_tail;            /* list order: memory new to the list joins at the tail, not the head */
+    uint8_t nr_fallbacks[PASR_NR_MIGRATETYPES];
+    uint8_t fallbacks[PASR_NR_MIGRATETYPES][PASR_NR_MIGRATETYPES];  /* types to borrow from, in order */
+    uint32_t nonempty[PASR_NR_MIGRATETYPES];  /* bit o: the list of order o is not empty */
+    pasr_freelist_t lists[PASR_NR_PAGE_ORDERS][PASR_NR_MIGRATETYPES];
+} pasr_zone_t;
+
+/* One entry of an operation stream. */
+typedef struct pasr_op {
+    uint8_t op;                       /* enum pasr_opcode */
+    uint8_t order;                    /* of an allocation; of a free only with PASR_OP_CHECK_ORDER */
+    uint8_t migratetype;              /* of an allocation, in the zone's numbering */
+    uint8_t flags;                    /* PASR_OP_CHECK_ORDER or 0 */
+    uint32_t slot;                    /* where the pfn is stored or found */
+} pasr_op_t;
+
+/* Read an operation exactly once, so that what is checked is what is executed
+ * even if another thread writes the array. */
+static inline pasr_op_t pasr_op_load(const pasr_op_t *op)
+{
+    pasr_op_t copy;
+    uint64_t word;
+
+    memcpy(&word, op, sizeof(word));
+    __asm__("" : "+r"(word));
+    memcpy(&copy, &word, sizeof(copy));
+    return copy;
+}
+
+enum pasr_opcode { PASR_OP_ALLOC = 0, PASR_OP_FREE = 1 };
+#define PASR_OP_CHECK_ORDER 1
+
+/* What a frame is. */
+typedef struct pasr_block {
+    pasr_idx_t head;                  /* first frame of the block that covers it */
+    uint8_t order;
+    uint8_t migratetype;
+    uint8_t state;                    /* enum pasr_state */
+    uint8_t pad;
+} pasr_block_t;
+
+enum pasr_state { PASR_ABSENT = 0, PASR_FREE = 1, PASR_ALLOCATED = 2 };
+
+#ifdef __cplusplus
+#define PASR_STATIC_ASSERT static_assert
+#else
+#define PASR_STATIC_ASSERT _Static_assert
+#endif
+PASR_STATIC_ASSERT(sizeof(pasr_link_t) == 8, "links are copied as bytes");
+PASR_STATIC_ASSERT(sizeof(pasr_run_t) == 8, "runs are copied as bytes");
+PASR_STATIC_ASSERT(sizeof(pasr_region_t) == 8, "numpy reads regions");
+PASR_STATIC_ASSERT(sizeof(pasr_op_t) == 8, "numpy writes operations");
+
+#endif

@@ -1,0 +1,22 @@
+"""Tools to test allocators with: executable models, strategies and state machines.
+
+`ZoneModel`, `freelist` and `corrupt` need numpy alone; `ZoneMachine` needs
+hypothesis and is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pasralloc.testing.inside import corrupt, freelist
+from pasralloc.testing.model import ZoneModel
+
+__all__ = ["ZoneMachine", "ZoneModel", "corrupt", "freelist"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ZoneMachine":
+        from pasralloc.testing.machine import ZoneMachine
+
+        return ZoneMachine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,240 @@
+"""A hypothesis state machine that drives a zone and its model side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pasralloc._core.batchcalls import OP_DTYPE
+from pasralloc._core.generations import GENERATIONS, REQUESTABLE
+from pasralloc._core.zoneobject import Zone
+from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.testing.inside import freelist
+from pasralloc.testing.model import ZoneModel
+
+__all__ = ["ZoneMachine"]
+
+ENOMEM = -12
+
+# Small orders, and the three around which rules change.
+orders = st.one_of(st.integers(0, 3), st.sampled_from([8, 9, 10]), st.integers(0, 10))
+types = st.sampled_from(REQUESTABLE)
+requests = st.lists(st.tuples(orders, types), max_size=40)
+
+
+@st.composite
+def descriptions(draw: st.DrawFn) -> dict[str, Any]:
+    """Keyword arguments of a small zone: one to four regions, holes, any policy."""
+    region_blocks = draw(st.integers(1, 3))
+    nr_regions = draw(st.integers(1, 4))
+    quirks = draw(st.sampled_from(["fixed", "posted"]))
+    start = draw(st.sampled_from([0, 1024, 1 << 20]))
+    if quirks == "posted":
+        start += draw(st.sampled_from([0, 1, 16, 1023]))
+    cut = draw(st.integers(0, 1023))
+    nr_pages = region_blocks * nr_regions * 1024 - cut
+    holes = draw(
+        st.lists(
+            st.tuples(st.integers(0, nr_pages - 1), st.integers(1, 1500)), max_size=2
+        )
+    )
+    absent: list[tuple[int, int]] = []
+    at = start
+    for offset, nr in sorted(holes):
+        pfn = max(at, start + offset)
+        nr = min(nr, start + nr_pages - pfn)
+        if nr > 0:
+            absent.append((pfn, nr))
+            at = pfn + nr
+    return {
+        "nr_pages": nr_pages,
+        "region_pages": region_blocks * 1024,
+        "start_pfn": start,
+        "absent": absent,
+        "placement": draw(st.sampled_from(["sorted", "linux"])),
+        "kernel": draw(st.sampled_from(sorted(GENERATIONS))),
+        "quirks": quirks,
+        "pageblock_order": draw(st.sampled_from([9, 10])),
+    }
+
+
+class ZoneMachine(RuleBasedStateMachine):
+    """Every reachable zone equals its model, block for block and list for list."""
+
+    zone: Zone
+    model: ZoneModel
+
+    @initialize(description=descriptions())
+    def boot(self, description: dict[str, Any]) -> None:
+        self.zone = Zone(**description)
+        quirks = description.pop("quirks")
+        self.model = ZoneModel(**description)
+        self.saved: tuple[Any, ZoneModel] | None = None
+        self.numbers = {name: self.zone.migratetypes.index(name) for name in REQUESTABLE}
+        assert self.zone.quirks == quirks
+
+    def live(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.model.allocated)), label="live pfn")
+
+    @rule(order=orders, migratetype=types)
+    def alloc(self, order: int, migratetype: str) -> None:
+        try:
+            expected = self.model.alloc(order, migratetype)
+        except OutOfMemory:
+            self.refused(OutOfMemory, self.zone.alloc, order, migratetype)
+            return
+        assert self.zone.alloc(order, migratetype) == expected
+
+    @precondition(lambda self: self.model.allocated)
+    @rule(data=st.data(), with_order=st.booleans())
+    def free(self, data: st.DataObject, with_order: bool) -> None:
+        pfn = self.live(data)
+        order = self.model.allocated[pfn][0] if with_order else None
+        self.zone.free(pfn, order)
+        self.model.free(pfn, order)
+
+    @rule(data=st.data(), order=st.none() | orders)
+    def free_of_what_heads_no_such_block_is_refused(
+        self, data: st.DataObject, order: int | None
+    ) -> None:
+        span = st.integers(self.model.start_pfn - 3, self.model.end_pfn + 3)
+        pfn = data.draw(span, label="pfn")
+        if pfn not in self.model.allocated or order not in (None, self.model.allocated[pfn][0]):
+            self.refused(InvalidFree, self.zone.free, pfn, order)
+            self.refused(InvalidFree, self.zone.free_batch, [*list(self.model.allocated)[:3], pfn],
+                         None if order is None else [*self.first_orders(3), order])
+
+    def first_orders(self, nr: int) -> list[int]:
+        return [order for order, _ in list(self.model.allocated.values())[:nr]]
+
+    @rule(wanted=requests)
+    def alloc_batch(self, wanted: list[tuple[int, str]]) -> None:
+        expected = []
+        for order, migratetype in wanted:
+            try:
+                expected.append(self.model.alloc(order, migratetype))
+            except OutOfMemory:
+                expected.append(ENOMEM)
+        pfns = self.zone.alloc_batch(
+            [order for order, _ in wanted], [self.numbers[name] for _, name in wanted]
+        )
+        assert pfns.tolist() == expected
+
+    @precondition(lambda self: self.model.allocated)
+    @rule(data=st.data())
+    def free_batch(self, data: st.DataObject) -> None:
+        choice = st.lists(st.sampled_from(sorted(self.model.allocated)), unique=True, max_size=40)
+        pfns = data.draw(choice, label="pfns")
+        if pfns:
+            self.refused(InvalidFree, self.zone.free_batch, [*pfns, pfns[0]])
+        self.zone.free_batch(np.array(pfns, np.int64), [self.model.allocated[p][0] for p in pfns])
+        for pfn in pfns:
+            self.model.free(pfn)
+
+    @rule(data=st.data(), wanted=requests)
+    def run(self, data: st.DataObject, wanted: list[tuple[int, str]]) -> None:
+        """Allocations into fresh slots, interleaved with frees of any slot."""
+        slots = np.array([*sorted(self.model.allocated)[:30], *[-1] * len(wanted)], np.int64)
+        first = len(slots) - len(wanted)
+        ops, expected, nr_failed = [], slots.copy(), 0
+        for i, (order, migratetype) in enumerate(wanted):
+            ops.append((0, order, self.numbers[migratetype], 0, first + i))
+            try:
+                expected[first + i] = self.model.alloc(order, migratetype)
+            except OutOfMemory:
+                expected[first + i] = ENOMEM
+                nr_failed += 1
+            slot = data.draw(st.integers(0, first + i), label="slot to free")
+            checked = data.draw(st.booleans(), label="check the order")
+            free_order = data.draw(orders, label="order of the free") if checked else 7
+            ops.append((1, free_order, 0, int(checked), slot))
+            try:
+                self.model.free(int(expected[slot]), free_order if checked else None)
+            except InvalidFree:
+                nr_failed += 1
+        assert self.zone.run(np.array(ops, OP_DTYPE), slots) == nr_failed
+        assert slots.tolist() == expected.tolist()
+
+    @rule(data=st.data(), nr=st.integers(1, 1200), migratetype=types)
+    def take_range(self, data: st.DataObject, nr: int, migratetype: str) -> None:
+        pfn = data.draw(st.integers(self.model.start_pfn, self.model.end_pfn - 1), label="pfn")
+        try:
+            expected = self.model.take_range(pfn, nr, migratetype)
+        except ValueError:
+            self.refused(ValueError, self.zone.take_range, pfn, nr, migratetype)
+            return
+        assert self.zone.take_range(pfn, nr, migratetype) == expected
+
+    @precondition(lambda self: self.model.allocated)
+    @rule(data=st.data(), order=orders)
+    def split_allocated(self, data: st.DataObject, order: int) -> None:
+        pfn = self.live(data)
+        try:
+            self.model.split_allocated(pfn, order)
+        except InvalidFree:
+            self.refused(InvalidFree, self.zone.split_allocated, pfn, order)
+            return
+        self.zone.split_allocated(pfn, order)
+
+    @rule(data=st.data(), nr=st.integers(1, 1200))
+    def add_pages(self, data: st.DataObject, nr: int) -> None:
+        pfn = data.draw(st.integers(self.model.start_pfn, self.model.end_pfn - 1), label="pfn")
+        pages = set(range(pfn, pfn + nr))
+        if pfn + nr > self.model.end_pfn or pages & self.model.managed:
+            self.refused(ValueError, self.zone.add_pages, pfn, nr)
+            return
+        self.zone.add_pages(pfn, nr)
+        self.model.add_pages(pfn, nr)
+
+    @rule(data=st.data(), nr_blocks=st.integers(1, 3), migratetype=types)
+    def set_pageblocks(self, data: st.DataObject, nr_blocks: int, migratetype: str) -> None:
+        first = self.model.start_pfn // 1024
+        last = (self.model.end_pfn - 1) // 1024
+        block = data.draw(st.integers(first, last), label="block")
+        pfn = max(block * 1024, self.model.start_pfn)
+        nr = min((block + nr_blocks) * 1024, self.model.end_pfn) - pfn
+        self.refused(ValueError, self.zone.set_pageblocks, pfn, nr + 1024 * 9, migratetype)
+        self.zone.set_pageblocks(pfn, nr, migratetype)
+        self.model.set_pageblocks(pfn, nr, migratetype)
+
+    @rule()
+    def save(self) -> None:
+        self.saved = self.zone.snapshot(), self.model.copy()
+
+    @precondition(lambda self: self.saved)
+    @rule()
+    def restore(self) -> None:
+        assert self.saved is not None
+        snapshot, model = self.saved
+        self.zone.restore(snapshot)
+        self.model = model.copy()
+        assert self.zone.digest() == snapshot.digest
+
+    def refused(self, error: type[Exception], call: Any, *args: Any) -> None:
+        """The call raises, and leaves no trace."""
+        before = self.zone.digest()
+        try:
+            call(*args)
+        except error:
+            assert self.zone.digest() == before, "a failed call changed the zone"
+        else:
+            raise AssertionError(f"{call.__name__}{args} was not refused")
+
+    @invariant()
+    def agrees_with_the_model(self) -> None:
+        if not hasattr(self, "zone"):
+            return
+        self.zone.check()
+        for (order, name), pfns in self.model.lists.items():
+            assert freelist(self.zone, order, name) == pfns
+        blocks = self.zone.blocks()
+        assert {
+            int(pfn): (int(order), self.zone.migratetypes[number])
+            for pfn, order, number, is_free in blocks
+            if not is_free
+        } == self.model.allocated
+        assert self.zone.region_nr_free.tolist() == self.model.region_nr_free()
+        assert self.zone.managed == len(self.model.managed)

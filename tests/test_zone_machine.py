@@ -1,0 +1,3 @@
+from pasralloc.testing.machine import ZoneMachine
+
+TestZoneMachine = ZoneMachine.TestCase
