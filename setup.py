@@ -42,14 +42,17 @@ if ABI3:
 if TRACE:
     macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 
-SHARED_UTILITY = "pasralloc._core._cyutility"
+# Modules whose inline functions take a literal mode: they must be inlined for it to fold.
+HOT = {"pasralloc._core.rmqueue"}
+INLINE = ("CYTHON_INLINE", "__inline__ __attribute__((always_inline))")
+
 modules = [".".join(path.with_suffix("").parts) for path in sorted(Path("pasralloc").rglob("*.pyx"))]
 extensions = [
     Extension(
         module,
         [module.replace(".", "/") + ".pyx"],
         include_dirs=["pasralloc/include"],
-        define_macros=macros,
+        define_macros=[*macros, INLINE] if module in HOT else macros,
         extra_compile_args=compile_args,
         extra_link_args=link_args,
         py_limited_api=ABI3,

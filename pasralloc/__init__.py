@@ -1,1 +1,26 @@
-from pasralloc._core.zoneobject import Zone
+"""A Linux-like page allocator in user space that knows what memory could sleep."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> module that has it. Looked up on first use, so that importing
+# the package costs nothing and the command line starts at once.
+_WHERE = {
+    "OP_DTYPE": "pasralloc._core.batchcalls",
+    "BLOCK_DTYPE": "pasralloc._core.zonebase",
+    "Block": "pasralloc._core.zonebase",
+    "Zone": "pasralloc._core.zoneobject",
+    "ZoneSnapshot": "pasralloc._core.snapshot",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

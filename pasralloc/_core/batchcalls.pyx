@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
 from pasralloc._core.boundary cimport get_array, try_array
 from pasralloc._core.refusal cimport free_refusal
-from pasralloc._core.rmqueue cimport op_is_valid, zone_run
+from pasralloc._core.rmqueue cimport op_is_valid, ops_are_valid, zone_run
 from pasralloc._core.types cimport (
     PASR_EALREADY, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, pasr_op_t, pasr_zone_t,
 )
@@ -165,11 +165,12 @@ cdef object refusal(const pasr_zone_t *z, int64_t pfn, int order, int error, uin
 
 
 cdef uint64_t first_invalid(const pasr_op_t *ops, uint64_t nr, uint64_t nr_slots) noexcept nogil:
-    cdef uint64_t i
-    for i in range(nr):
-        if not op_is_valid(ops[i], nr_slots):
-            return i
-    return nr
+    cdef uint64_t i = 0
+    if ops_are_valid(ops, nr, nr_slots):
+        return nr
+    while i < nr and op_is_valid(ops[i], nr_slots):
+        i += 1
+    return i
 
 
 cdef int64_t batch_run(pasr_zone_t *z, object ops, object slots) except -1:

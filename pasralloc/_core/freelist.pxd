@@ -56,97 +56,92 @@ cdef inline void region_give(pasr_zone_t *z, uint32_t region, uint32_t nr_pages)
         regionmap_set(&z.changed_root, z.changed, region)
 
 
-cdef inline void freelist_add_head(pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node) noexcept nogil:
-    links[node].next = fl.head
-    if fl.head == PASR_NIL:
-        fl.tail = node
-    else:
-        links[fl.head].prev = node
-    fl.head = node
-
-
-cdef inline void freelist_add_tail(pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node) noexcept nogil:
-    if fl.head == PASR_NIL:
-        fl.head = node
-    else:
-        links[fl.tail].next = node
-        links[node].prev = fl.tail
-    links[node].next = PASR_NIL
-    fl.tail = node
-
-
-cdef inline void freelist_insert_after(
-    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t place, pasr_idx_t node
-) noexcept nogil:
-    cdef pasr_idx_t following = links[place].next
-    links[node].prev = place
-    links[node].next = following
-    links[place].next = node
-    if following != PASR_NIL:
-        links[following].prev = node
-
-
-cdef inline void freelist_insert_before(
-    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t place, pasr_idx_t node
-) noexcept nogil:
-    cdef pasr_idx_t preceding
-    links[node].next = place
-    if place == fl.head:
-        fl.head = node
-    else:
-        preceding = links[place].prev
-        links[node].prev = preceding
-        links[preceding].next = node
-    links[place].prev = node
-
-
 cdef inline void freelist_add_sorted(
     pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node, uint32_t region
 ) noexcept nogil:
     """Add *node* to the run of *region*: O(1), and two word searches where the run is new."""
     cdef pasr_run_t *run = &fl.runs[region]
+    cdef pasr_idx_t preceding, following
     cdef int32_t lower
     run.nr_blocks += 1
-    if run.nr_blocks > 1:
-        freelist_insert_before(fl, links, run.last, node)
+    if run.nr_blocks != 1:
+        following = run.last
+        links[node].next = following
+        if following == fl.head:
+            fl.head = node
+        else:
+            preceding = links[following].prev
+            links[node].prev = preceding
+            links[preceding].next = node
+        links[following].prev = node
         return
+    run.last = node
     lower = regionmap_prev(fl.root, fl.leaf, region)
+    regionmap_set(&fl.root, fl.leaf, region)
     if lower >= 0:
-        freelist_insert_after(fl, links, fl.runs[lower].last, node)
+        preceding = fl.runs[lower].last
+        following = links[preceding].next
+        links[node].prev = preceding
+        links[preceding].next = node
     else:
-        links[node].next = fl.head
-        if fl.head != PASR_NIL:
-            links[fl.head].prev = node
+        following = fl.head
         fl.head = node
         fl.head_region = region
-    run.last = node
-    regionmap_set(&fl.root, fl.leaf, region)
+    links[node].next = following
+    if following != PASR_NIL:
+        links[following].prev = node
+
+
+cdef inline void freelist_add_linux(
+    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node, bint to_tail
+) noexcept nogil:
+    cdef pasr_idx_t head = fl.head
+    if not to_tail:
+        links[node].next = head
+        fl.head = node
+        if head == PASR_NIL:
+            fl.tail = node
+        else:
+            links[head].prev = node
+        return
+    links[node].next = PASR_NIL
+    if head == PASR_NIL:
+        fl.head = node
+    else:
+        links[node].prev = fl.tail
+        links[fl.tail].next = node
+    fl.tail = node
 
 
 cdef inline void list_add(
-    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint to_tail, int mode
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, uint32_t region, bint to_tail, int mode
 ) noexcept nogil:
-    """Put the block at *idx* on its list; *to_tail* speaks to the order of Linux only."""
+    """Put the block at *idx*, which lies in *region*, on its list.
+
+    *to_tail* speaks to the order of Linux only.
+    """
     cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
-    cdef pasr_link_t *links = links_of(z, order)
     cdef pasr_idx_t node = node_of(idx, order)
-    fl.nr_blocks += 1
-    z.nonempty[migratetype] |= <uint32_t> 1 << order
-    if mode & PASR_MODE_SORTED:
-        freelist_add_sorted(fl, links, node, region_of(z, idx, mode))
-    elif to_tail:
-        freelist_add_tail(fl, links, node)
-    else:
-        freelist_add_head(fl, links, node)
     if mode & PASR_MODE_STRADDLE:
-        region_give(z, region_of(z, idx, mode), <uint32_t> 1 << order)
+        region = region_of(z, idx, mode)
+        region_give(z, region, <uint32_t> 1 << order)
+    fl.nr_blocks += 1
+    if fl.head == PASR_NIL:
+        z.nonempty[migratetype] |= <uint32_t> 1 << order
+    if mode & PASR_MODE_SORTED:
+        freelist_add_sorted(fl, links_of(z, order), node, region)
+    else:
+        freelist_add_linux(fl, links_of(z, order), node, to_tail)
 
 
 cdef inline pasr_idx_t list_pop(
-    pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t *region, int mode
 ) noexcept nogil:
-    """Take the first block off a list that is not empty: O(1), no frame-to-region look-up
-    unless the run ends."""
+    """Take the first block off a list that is not empty, and say in which region it lies.
+
+    O(1). In region order the list knows the region of its head; what follows the block is
+    looked up only where a run ends.
+    """
     cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
     cdef pasr_idx_t node = fl.head
     cdef pasr_idx_t following = links_of(z, order)[node].next
@@ -156,32 +151,35 @@ cdef inline pasr_idx_t list_pop(
     if following == PASR_NIL:
         z.nonempty[migratetype] &= ~(<uint32_t> 1 << order)
     if mode & PASR_MODE_SORTED:
-        run = &fl.runs[fl.head_region]
+        region[0] = fl.head_region
+        run = &fl.runs[region[0]]
         run.nr_blocks -= 1
-        if mode & PASR_MODE_STRADDLE:
-            region_take(z, fl.head_region, <uint32_t> 1 << order)
         if run.nr_blocks == 0:
-            regionmap_clear(&fl.root, fl.leaf, fl.head_region)
+            regionmap_clear(&fl.root, fl.leaf, region[0])
             if following != PASR_NIL:
                 fl.head_region = region_of(z, idx_of_node(following, order), mode)
-    elif mode & PASR_MODE_STRADDLE:
-        region_take(z, region_of(z, idx_of_node(node, order), mode), <uint32_t> 1 << order)
+    else:
+        region[0] = region_of(z, idx_of_node(node, order), mode)
+    if mode & PASR_MODE_STRADDLE:
+        region_take(z, region[0], <uint32_t> 1 << order)
     return idx_of_node(node, order)
 
 
 cdef inline void list_remove(
-    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, int mode
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, uint32_t region, int mode
 ) noexcept nogil:
-    """Take any block off its list: O(1)."""
+    """Take the block at *idx*, which lies in *region*, off its list: O(1)."""
     cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
     cdef pasr_link_t *links = links_of(z, order)
     cdef pasr_idx_t node = node_of(idx, order)
     cdef pasr_idx_t preceding, following
     cdef pasr_run_t *run
-    cdef uint32_t region
     if node == fl.head:
-        list_pop(z, order, migratetype, mode)
+        list_pop(z, order, migratetype, &region, mode)
         return
+    if mode & PASR_MODE_STRADDLE:
+        region = region_of(z, idx, mode)
+        region_take(z, region, <uint32_t> 1 << order)
     preceding = links[node].prev
     following = links[node].next
     links[preceding].next = following
@@ -189,7 +187,6 @@ cdef inline void list_remove(
         links[following].prev = preceding
     fl.nr_blocks -= 1
     if mode & PASR_MODE_SORTED:
-        region = region_of(z, idx, mode)
         run = &fl.runs[region]
         run.nr_blocks -= 1
         if node == run.last:
@@ -198,5 +195,3 @@ cdef inline void list_remove(
                 regionmap_clear(&fl.root, fl.leaf, region)
     elif following == PASR_NIL:
         fl.tail = preceding
-    if mode & PASR_MODE_STRADDLE:
-        region_take(z, region_of(z, idx, mode), <uint32_t> 1 << order)

@@ -8,7 +8,6 @@ from pasralloc._core.types cimport (
     PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
     PASR_TOP_MASK, PASR_TOP_PAGES,
 )
-from pasralloc._core.zone cimport pfn_of
 
 from pasralloc._core.generations import GENERATIONS
 
@@ -47,6 +46,8 @@ cdef int zone_describe(
         raise ValueError(
             f"{nr_pages} pages in regions of {region_pages} make {nr_regions} regions, expected at most"
             f" {PASR_MAX_REGIONS}")
+    z.start_pfn = pfn
+    z.nr_pages = nr
     z.base_pfn = pfn & ~<int64_t> PASR_TOP_MASK
     z.first = z.region_bias = <uint32_t> (pfn & PASR_TOP_MASK)
     z.end = <uint32_t> (z.first + nr)
@@ -66,15 +67,15 @@ cdef int zone_describe(
 
 cdef list absent_ranges(const pasr_zone_t *z, object absent):
     """Sorted (pfn, nr) pairs of *absent*, each checked to lie in the span and apart from the others."""
-    cdef int64_t start = pfn_of(z, z.first), end = pfn_of(z, z.end)
-    cdef int64_t pfn, nr, free_from = start
+    cdef int64_t end = z.start_pfn + <int64_t> z.nr_pages
+    cdef int64_t pfn, nr, free_from = z.start_pfn
     cdef list ranges = []
     for entry in absent:
         try:
             first, count = entry
         except (TypeError, ValueError):
             raise ValueError(f"absent must hold (pfn, nr) pairs, got {entry!r}") from None
-        pfn = as_int(first, "pfn of an absent range", start, end - 1)
+        pfn = as_int(first, "pfn of an absent range", z.start_pfn, end - 1)
         ranges.append((pfn, as_int(count, f"nr of the absent range at pfn {pfn:#x}", 1, end - pfn)))
     ranges.sort()
     for pfn, nr in ranges:

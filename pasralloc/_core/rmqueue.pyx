@@ -2,14 +2,15 @@
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from pasralloc._core.bits cimport __builtin_prefetch, highest_bit, lowest_bit
 from pasralloc._core.types cimport (
-    PASR_ENOMEM, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_OK, PASR_OP_ALLOC,
-    PASR_OP_CHECK_ORDER, PASR_OP_FREE, PASR_TAG_FREE, pasr_idx_t, pasr_op_load,
+    PASR_ENOMEM, PASR_ERANGE, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_OK, PASR_OP_ALLOC,
+    PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
 )
 from pasralloc._core.zone cimport (
-    head_tag, idx_of, pageblock_type, pfn_of, tag_order, zone_free_error, zone_give, zone_spans, zone_take,
+    head_tag, idx_of, pageblock_type, pfn_of, tag_is_allocated, tag_order, zone_free_error, zone_give, zone_spans, zone_take,
 )
 
 
@@ -33,6 +34,9 @@ cdef inline int64_t borrow(
 cdef inline int64_t alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
     """Frame index of a new block, or PASR_ENOMEM."""
     cdef uint32_t fit = z.nonempty[migratetype] >> order
+    # Most requests are for one page and find one: worth a copy of the code with literal orders.
+    if order == 0 and fit & 1:
+        return zone_take(z, 0, 0, migratetype, migratetype, mode)
     if cython.unlikely(fit == 0):
         return borrow(z, order, migratetype, mode)
     return zone_take(z, order, order + lowest_bit(fit), migratetype, migratetype, mode)
@@ -42,12 +46,15 @@ cdef inline int free(pasr_zone_t *z, int64_t pfn, int order, int mode) noexcept 
     cdef pasr_idx_t idx
     cdef uint8_t tag
     if cython.unlikely(not zone_spans(z, pfn)):
-        return zone_free_error(z, pfn, order)
+        return PASR_ERANGE
     idx = idx_of(z, pfn)
     tag = head_tag(z, idx)
-    if cython.unlikely(tag == 0 or tag & PASR_TAG_FREE or (order >= 0 and order != <int> tag_order(tag))):
+    if cython.unlikely(not tag_is_allocated(tag) or (order >= 0 and order != <int> tag_order(tag))):
         return zone_free_error(z, pfn, order)
-    zone_give(z, idx, tag_order(tag), pageblock_type(z, idx), False, mode)
+    if tag_order(tag) == 0:
+        zone_give(z, idx, 0, pageblock_type(z, idx), False, mode)
+    else:
+        zone_give(z, idx, tag_order(tag), pageblock_type(z, idx), False, mode)
     return PASR_OK
 
 
@@ -95,6 +102,8 @@ cdef int zone_free(pasr_zone_t *z, int64_t pfn, int order) noexcept nogil:
 cdef enum:
     SLOT_AHEAD = 24
     FRAME_AHEAD = 12
+    NR_EXECUTED = 512                    # operations copied and executed at a time
+    NR_COPIED = 536                      # and those after them that are looked at
 
 
 cdef inline void prefetch_frame(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
@@ -104,34 +113,26 @@ cdef inline void prefetch_frame(const pasr_zone_t *z, int64_t pfn) noexcept nogi
         __builtin_prefetch(&z.links[idx_of(z, pfn)])
 
 
-cdef inline int64_t run(
-    pasr_zone_t *z, const pasr_op_t *ops, uint64_t nr, int64_t *slots, uint64_t nr_slots, uint64_t *nr_done,
-    int mode
+cdef inline int64_t execute(
+    pasr_zone_t *z, const pasr_op_t *ops, uint64_t nr, int64_t *slots, int mode
 ) noexcept nogil:
+    """Execute valid operations, SLOT_AHEAD more of which stand behind the last one."""
     cdef uint64_t i
     cdef int64_t result, nr_failed = 0
-    cdef pasr_op_t op, ahead
+    cdef uint32_t slot
     for i in range(nr):
-        if i + SLOT_AHEAD < nr:
-            ahead = pasr_op_load(&ops[i + SLOT_AHEAD])
-            if ahead.slot < nr_slots:
-                __builtin_prefetch(&slots[ahead.slot])
-            ahead = pasr_op_load(&ops[i + FRAME_AHEAD])
-            if ahead.op == PASR_OP_FREE and ahead.slot < nr_slots:
-                prefetch_frame(z, slots[ahead.slot])
-        op = pasr_op_load(&ops[i])
-        if cython.unlikely(not op_is_valid(op, nr_slots)):
-            break
-        if op.op == PASR_OP_ALLOC:
-            result = alloc(z, op.order, op.migratetype, mode)
-            slots[op.slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
+        __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
+        if ops[i + FRAME_AHEAD].op == PASR_OP_FREE:
+            prefetch_frame(z, slots[ops[i + FRAME_AHEAD].slot])
+        slot = ops[i].slot
+        if ops[i].op == PASR_OP_ALLOC:
+            result = alloc(z, ops[i].order, ops[i].migratetype, mode)
+            slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
         else:
-            result = free(
-                z, slots[op.slot], <int> op.order if op.flags & PASR_OP_CHECK_ORDER else -1, mode)
+            # A literal -1 lets the compiler drop the comparison.
+            result = free(z, slots[slot], ops[i].order, mode) if cython.unlikely(
+                ops[i].flags & PASR_OP_CHECK_ORDER) else free(z, slots[slot], -1, mode)
         nr_failed += result < 0
-    else:
-        i = nr
-    nr_done[0] = i
     return nr_failed
 
 
@@ -143,12 +144,36 @@ cdef int64_t zone_run(
     An allocation stores its pfn, or PASR_ENOMEM, in its slot; a free reads the
     pfn from its slot and leaves it there. A failed operation changes nothing in
     the zone. Stops before an operation that is not valid; *nr_done* counts
-    those executed.
+    those executed. Another thread may write *ops* meanwhile: each operation is
+    copied, and the copy is what is checked and executed.
     """
-    if z.mode == 0:
-        return run(z, ops, nr, slots, nr_slots, nr_done, 0)
-    if z.mode == PASR_MODE_SORTED:
-        return run(z, ops, nr, slots, nr_slots, nr_done, PASR_MODE_SORTED)
-    if z.mode == PASR_MODE_STRADDLE:
-        return run(z, ops, nr, slots, nr_slots, nr_done, PASR_MODE_STRADDLE)
-    return run(z, ops, nr, slots, nr_slots, nr_done, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+    cdef pasr_op_t copy[NR_COPIED]
+    cdef uint64_t nr_copied, nr_valid
+    cdef int64_t nr_failed = 0
+    nr_done[0] = 0
+    while nr_done[0] < nr:
+        nr_copied = NR_COPIED
+        if nr - nr_done[0] < nr_copied:
+            nr_copied = nr - nr_done[0]
+        memcpy(copy, ops + nr_done[0], nr_copied * sizeof(pasr_op_t))
+        nr_valid = nr_copied
+        if not ops_are_valid(copy, nr_copied, nr_slots):
+            nr_valid = 0
+            while nr_valid < nr_copied and op_is_valid(copy[nr_valid], nr_slots):
+                nr_valid += 1
+        # Nothing beyond what is valid may be looked at: it becomes slot 0.
+        memset(&copy[nr_valid], 0, (NR_COPIED - nr_valid) * sizeof(pasr_op_t))
+        if nr_valid > NR_EXECUTED:
+            nr_valid = NR_EXECUTED
+        if z.mode == 0:
+            nr_failed += execute(z, copy, nr_valid, slots, 0)
+        elif z.mode == PASR_MODE_SORTED:
+            nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_SORTED)
+        elif z.mode == PASR_MODE_STRADDLE:
+            nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_STRADDLE)
+        else:
+            nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        nr_done[0] += nr_valid
+        if nr_valid < NR_EXECUTED:
+            break
+    return nr_failed

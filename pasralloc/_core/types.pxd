@@ -79,6 +79,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint64_t *changed
         uint64_t changed_root
         int64_t base_pfn
+        int64_t start_pfn
+        uint64_t nr_pages
         uint64_t nr_free
         uint64_t managed
         uint64_t region_pages
@@ -108,5 +110,3 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint8_t migratetype
         uint8_t state
         uint8_t pad
-
-    pasr_op_t pasr_op_load(const pasr_op_t *op)

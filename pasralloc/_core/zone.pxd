@@ -27,7 +27,7 @@ cdef inline int64_t pfn_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
 
 cdef inline bint zone_spans(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
     """Whether *pfn* lies in the span of the zone; its pages may be absent."""
-    return <uint64_t> (pfn - z.base_pfn - z.first) < <uint64_t> (z.end - z.first)
+    return <uint64_t> pfn - <uint64_t> z.start_pfn < z.nr_pages
 
 
 cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
@@ -56,6 +56,10 @@ cdef inline bint tag_is_free(uint8_t tag, uint32_t order) noexcept nogil:
     return (tag & (PASR_TAG_FREE | PASR_TAG_ORDER)) == (PASR_TAG_FREE | (order + 1))
 
 
+cdef inline bint tag_is_allocated(uint8_t tag) noexcept nogil:
+    return <uint8_t> (tag - 1) < PASR_TAG_FREE - 1
+
+
 cdef inline uint8_t head_tag(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
     """Tag of the block that starts at *idx*, or 0. Reads one byte for 1023 frames of 1024."""
     cdef uint8_t tag
@@ -78,28 +82,14 @@ cdef inline uint32_t pageblock_type(const pasr_zone_t *z, pasr_idx_t idx) noexce
 
 
 cdef inline void zone_put(
-    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint to_tail, int mode
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, uint32_t region, bint to_tail, int mode
 ) noexcept nogil:
-    """Make frames ``[idx, idx + 2**order)`` a free block of *migratetype*, unmerged.
+    """Make frames ``[idx, idx + 2**order)`` of *region* a free block of *migratetype*, unmerged.
 
     Counts nothing but what the list itself keeps.
     """
     set_tag(z, idx, order, tag_free(order, migratetype))
-    list_add(z, idx, order, migratetype, to_tail, mode)
-
-
-cdef inline void zone_expand(
-    pasr_zone_t *z, pasr_idx_t idx, uint32_t low, uint32_t high, uint32_t migratetype, int mode
-) noexcept nogil:
-    """Keep the lowest ``2**low`` pages of a block taken at order *high*; put the upper halves back.
-
-    Same order of insertion as ``expand()`` in Linux: largest half first.
-    """
-    if high == PASR_MAX_PAGE_ORDER and high != low:
-        z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
-    while high > low:
-        high -= 1
-        zone_put(z, idx + (<pasr_idx_t> 1 << high), high, migratetype, False, mode)
+    list_add(z, idx, order, migratetype, region, to_tail, mode)
 
 
 cdef inline pasr_idx_t zone_take(
@@ -107,15 +97,23 @@ cdef inline pasr_idx_t zone_take(
 ) noexcept nogil:
     """Allocate ``2**order`` pages from the first block of the list (*high*, *migratetype*).
 
-    The list must not be empty and *high* not be less than *order*. The block is
-    remembered as one of the *requested* type.
+    The list must not be empty and *high* not be less than *order*. The lowest
+    pages are taken and the upper halves put back, largest first, as
+    ``expand()`` does in Linux. The block is remembered as one of the
+    *requested* type.
     """
-    cdef pasr_idx_t idx = list_pop(z, high, migratetype, mode)
-    zone_expand(z, idx, order, high, migratetype, mode)
-    set_tag(z, idx, order, tag_allocated(order, requested))
-    z.nr_free -= <uint64_t> 1 << order
+    cdef uint32_t region = 0
+    cdef pasr_idx_t idx = list_pop(z, high, migratetype, &region, mode)
     if not mode & PASR_MODE_STRADDLE:
-        region_take(z, region_of(z, idx, mode), <uint32_t> 1 << order)
+        region_take(z, region, <uint32_t> 1 << order)
+    z.nr_free -= <uint64_t> 1 << order
+    if high != order:
+        if high == PASR_MAX_PAGE_ORDER:
+            z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
+        while high > order:
+            high -= 1
+            zone_put(z, idx + (<pasr_idx_t> 1 << high), high, migratetype, region, False, mode)
+    set_tag(z, idx, order, tag_allocated(order, requested))
     return idx
 
 
@@ -126,33 +124,50 @@ cdef inline void zone_give(
 
     Merges with free buddies as ``__free_one_page()`` does; a buddy leaves the
     list of its own type. In the order of Linux the result joins at the tail if
-    its own buddy's parent is likely to become free, or if the memory is *fresh*
-    and the kernel generation puts such memory there.
+    the buddy of its parent is free, so that it stays while that may merge, or if
+    the memory is *fresh* and the kernel generation puts such memory there.
     """
+    cdef uint32_t region = region_of(z, idx, mode)
     cdef uint8_t tag
-    cdef pasr_idx_t buddy, parent
-    cdef bint to_tail = False
+    cdef pasr_idx_t buddy
     z.nr_free += <uint64_t> 1 << order
     if not mode & PASR_MODE_STRADDLE:
-        region_give(z, region_of(z, idx, mode), <uint32_t> 1 << order)
+        region_give(z, region, <uint32_t> 1 << order)
+    # Apart from the loop, so that a literal order stays one.
+    if order < PASR_MAX_PAGE_ORDER and not tag_is_free(z.tags[idx ^ (<pasr_idx_t> 1 << order)], order):
+        zone_put(z, idx, order, migratetype, region, joins_tail(z, idx, order, fresh, mode), mode)
+        return
     while order < PASR_MAX_PAGE_ORDER:
         buddy = idx ^ (<pasr_idx_t> 1 << order)
         tag = z.tags[buddy]
         if not tag_is_free(tag, order):
-            break
-        list_remove(z, buddy, order, tag_type(tag), mode)
+            zone_put(z, idx, order, migratetype, region, joins_tail(z, idx, order, fresh, mode), mode)
+            return
+        list_remove(z, buddy, order, tag_type(tag), region, mode)
         z.tags[idx | buddy] = 0
         idx &= buddy
         order += 1
-    if order == PASR_MAX_PAGE_ORDER:
-        if z.top_tags[idx >> PASR_MAX_PAGE_ORDER] == PASR_TAG_SPLIT:
-            z.tags[idx] = 0
-    elif not mode & PASR_MODE_SORTED and order < PASR_MAX_PAGE_ORDER - 1:
-        parent = idx & ~(<pasr_idx_t> 1 << order)
-        to_tail = tag_is_free(z.tags[parent ^ (<pasr_idx_t> 2 << order)], order + 1)
-    if not mode & PASR_MODE_SORTED and fresh and z.fresh_to_tail:
-        to_tail = True
-    zone_put(z, idx, order, migratetype, to_tail, mode)
+    # A block that was split keeps its own tags all zero once it is whole again. Those of a
+    # block that was never split are not touched: a terabyte of them would become resident.
+    if z.top_tags[idx >> PASR_MAX_PAGE_ORDER] == PASR_TAG_SPLIT:
+        z.tags[idx] = 0
+    zone_put(
+        z, idx, PASR_MAX_PAGE_ORDER, migratetype, region,
+        joins_tail(z, idx, PASR_MAX_PAGE_ORDER, fresh, mode), mode)
+
+
+cdef inline bint joins_tail(
+    const pasr_zone_t *z, pasr_idx_t idx, uint32_t order, bint fresh, int mode
+) noexcept nogil:
+    cdef pasr_idx_t parent
+    if mode & PASR_MODE_SORTED:
+        return False
+    if fresh and z.fresh_to_tail:
+        return True
+    if order >= PASR_MAX_PAGE_ORDER - 1:
+        return False
+    parent = idx & ~(<pasr_idx_t> 1 << order)
+    return tag_is_free(z.tags[parent ^ (<pasr_idx_t> 2 << order)], order + 1)
 
 
 cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:

@@ -111,26 +111,28 @@ cdef void put(
     pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint to_tail
 ) noexcept nogil:
     """`zone_put` for callers without a literal mode."""
+    cdef uint32_t region = region_of(z, idx, PASR_MODE_STRADDLE)
     if z.mode == 0:
-        zone_put(z, idx, order, migratetype, to_tail, 0)
+        zone_put(z, idx, order, migratetype, region, to_tail, 0)
     elif z.mode == PASR_MODE_SORTED:
-        zone_put(z, idx, order, migratetype, to_tail, PASR_MODE_SORTED)
+        zone_put(z, idx, order, migratetype, region, to_tail, PASR_MODE_SORTED)
     elif z.mode == PASR_MODE_STRADDLE:
-        zone_put(z, idx, order, migratetype, to_tail, PASR_MODE_STRADDLE)
+        zone_put(z, idx, order, migratetype, region, to_tail, PASR_MODE_STRADDLE)
     else:
-        zone_put(z, idx, order, migratetype, to_tail, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        zone_put(z, idx, order, migratetype, region, to_tail, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
 
 
 cdef void remove(pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype) noexcept nogil:
     """`list_remove` for callers without a literal mode."""
+    cdef uint32_t region = region_of(z, idx, PASR_MODE_STRADDLE)
     if z.mode == 0:
-        list_remove(z, idx, order, migratetype, 0)
+        list_remove(z, idx, order, migratetype, region, 0)
     elif z.mode == PASR_MODE_SORTED:
-        list_remove(z, idx, order, migratetype, PASR_MODE_SORTED)
+        list_remove(z, idx, order, migratetype, region, PASR_MODE_SORTED)
     elif z.mode == PASR_MODE_STRADDLE:
-        list_remove(z, idx, order, migratetype, PASR_MODE_STRADDLE)
+        list_remove(z, idx, order, migratetype, region, PASR_MODE_STRADDLE)
     else:
-        list_remove(z, idx, order, migratetype, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        list_remove(z, idx, order, migratetype, region, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
 
 
 cdef void manage(pasr_zone_t *z, pasr_idx_t idx, uint32_t nr) noexcept nogil:

@@ -196,7 +196,7 @@ class ZoneMachine(RuleBasedStateMachine):
         block = data.draw(st.integers(first, last), label="block")
         pfn = max(block * 1024, self.model.start_pfn)
         nr = min((block + nr_blocks) * 1024, self.model.end_pfn) - pfn
-        self.refused(ValueError, self.zone.set_pageblocks, pfn, nr + 1024 * 9, migratetype)
+        self.refused(ValueError, self.zone.set_pageblocks, pfn, nr + 1024 * 12, migratetype)
         self.zone.set_pageblocks(pfn, nr, migratetype)
         self.model.set_pageblocks(pfn, nr, migratetype)
 

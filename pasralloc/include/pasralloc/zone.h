@@ -7,8 +7,6 @@
 #ifndef PASRALLOC_ZONE_H
 #define PASRALLOC_ZONE_H
 
-#include <string.h>
-
 #include "pasralloc/types.h"
 
 /* Tag of a frame, one byte: zero unless a block starts at the frame. */
@@ -67,10 +65,12 @@ typedef struct pasr_zone {
     uint64_t changed_root;            /* bit w: changed[w] is not zero */
 
     int64_t base_pfn;                 /* pfn of frame 0, a multiple of 1024 */
+    int64_t start_pfn;                /* first pfn of the span */
+    uint64_t nr_pages;                /* pages of the span, absent ones included */
     uint64_t nr_free;                 /* pages on the free lists */
     uint64_t managed;                 /* pages that belong to the allocator */
     uint64_t region_pages;
-    pasr_idx_t first;                 /* frames [first, end) are the zone's span */
+    pasr_idx_t first;                 /* the span as frames: [first, end) */
     pasr_idx_t end;
     uint32_t nr_blocks;               /* blocks of the largest order that cover the span */
     uint32_t nr_regions;
@@ -93,19 +93,6 @@ typedef struct pasr_op {
     uint8_t flags;                    /* PASR_OP_CHECK_ORDER or 0 */
     uint32_t slot;                    /* where the pfn is stored or found */
 } pasr_op_t;
-
-/* Read an operation exactly once, so that what is checked is what is executed
- * even if another thread writes the array. */
-static inline pasr_op_t pasr_op_load(const pasr_op_t *op)
-{
-    pasr_op_t copy;
-    uint64_t word;
-
-    memcpy(&word, op, sizeof(word));
-    __asm__("" : "+r"(word));
-    memcpy(&copy, &word, sizeof(copy));
-    return copy;
-}
 
 enum pasr_opcode { PASR_OP_ALLOC = 0, PASR_OP_FREE = 1 };
 #define PASR_OP_CHECK_ORDER 1
