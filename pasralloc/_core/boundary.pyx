@@ -3,29 +3,18 @@
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_ND, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
-from cpython.long cimport PyLong_CheckExact
 from cpython.number cimport PyNumber_Index
 from libc.string cimport strcmp
 
 
-cdef extern from "Python.h":
-    long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
-
-
-cdef int64_t as_int(object value, str name, int64_t low, int64_t high) except? -1:
-    """*value* as an integer from *low* to *high*.
-
-    Raises TypeError for what is no integer (2.7, "3", None) and ValueError for
-    one out of range; both name *name* and the value.
-    """
+cdef int64_t as_other_int(object value, str name, int64_t low, int64_t high) except? -1:
+    """`as_int` of what is not a plain int, or one out of range."""
     cdef int overflow = 0
     cdef int64_t number
-    cdef object integer = value
-    if not PyLong_CheckExact(value):
-        try:
-            integer = PyNumber_Index(value)
-        except TypeError:
-            raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    try:
+        integer = PyNumber_Index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
     number = PyLong_AsLongLongAndOverflow(integer, &overflow)
     if overflow != 0 or number < low or number > high:
         raise ValueError(f"{name} must be {low} to {high}, got {value!r}")
@@ -40,7 +29,11 @@ cdef inline bint format_matches(const char *format, str dtype) noexcept:
         return strcmp(format, b"B") == 0
     if dtype == "int64":
         return strcmp(format, b"l") == 0 or strcmp(format, b"q") == 0
-    return strcmp(format, b"T{B:op:B:order:B:migratetype:B:flags:I:slot:}") == 0
+    if dtype == "OP_DTYPE":
+        return strcmp(format, b"T{B:op:B:order:B:migratetype:B:flags:I:slot:}") == 0
+    return strcmp(
+        format,
+        b"T{l:time_ns:l:pfn:I:gfp:i:pid:H:cpu:B:event:b:order:b:migratetype:B:flags:H:pad:}") == 0
 
 
 cdef bint try_array(object array, Py_buffer *view, str dtype):
