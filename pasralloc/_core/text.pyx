@@ -16,28 +16,15 @@ from pasralloc._core.events cimport (
     PASR_EVENT_REFILL, PASR_EVENT_UNTIMED, PASR_EVENT_ZONE_LOCKED,
 )
 from pasralloc._core.gfp cimport gfp_parse
+from pasralloc._core.scan cimport (
+    is_blank, is_digit, is_word, matches, read_number, read_small, skip_value, starts_with, token_start, trim_right,
+)
 
 cdef enum:
     NR_TASKS = 32768
     HAS_PFN = 1
     HAS_ORDER = 2
     HAS_TYPE = 4
-
-
-cdef inline bint is_blank(char c) noexcept nogil:
-    return c == c' ' or c == c'\t'
-
-
-cdef inline bint is_digit(char c) noexcept nogil:
-    return c'0' <= c <= c'9'
-
-
-cdef inline bint is_word(char c) noexcept nogil:
-    return c'a' <= c <= c'z' or c == c'_' or is_digit(c) or c'A' <= c <= c'Z'
-
-
-cdef inline bint matches(const char *text, size_t length, const char *name, size_t name_length) noexcept nogil:
-    return length == name_length and memcmp(text, name, name_length) == 0
 
 
 cdef inline int event_of_name(const char *name, size_t length, uint8_t *flags) noexcept nogil:
@@ -68,58 +55,6 @@ cdef inline int event_of_name(const char *name, size_t length, uint8_t *flags) n
     return PASR_EVENT_NONE
 
 
-cdef inline bint read_number(const char **at, const char *end, bint bare_is_hex, uint64_t *value) noexcept nogil:
-    """Read an unsigned number, hexadecimal after 0x; False if there is none or it needs over 64 bits."""
-    cdef const char *p = at[0]
-    cdef uint64_t number = 0
-    cdef uint32_t digit
-    cdef const char *first
-    if end - p > 2 and p[0] == c'0' and p[1] == c'x':
-        p += 2
-        bare_is_hex = True
-    first = p
-    if bare_is_hex:
-        while p < end:
-            digit = <uint8_t> p[0] - c'0'
-            if digit > 9:
-                digit = (<uint8_t> p[0] | 32) - c'a'
-                if digit > 5:
-                    break
-                digit += 10
-            if number >> 60:
-                return False
-            number = number << 4 | digit
-            p += 1
-    else:
-        while p < end and is_digit(p[0]):
-            digit = <uint8_t> p[0] - c'0'
-            if number > (UINT64_MAX - digit) // 10:
-                return False
-            number = number * 10 + digit
-            p += 1
-    at[0] = p
-    value[0] = number
-    return p != first
-
-
-cdef inline bint read_small(const char **at, const char *end, int8_t *value) noexcept nogil:
-    """Read a signed number that fits eight bits."""
-    cdef uint64_t number = 0
-    cdef bint negative = at[0] < end and at[0][0] == c'-'
-    if negative:
-        at[0] += 1
-    if not read_number(at, end, False, &number) or number > 127:
-        return False
-    value[0] = -<int8_t> number if negative else <int8_t> number
-    return True
-
-
-cdef inline const char *skip_value(const char *p, const char *end) noexcept nogil:
-    while p < end and not is_blank(p[0]):
-        p += 1
-    return p
-
-
 cdef inline const char *read_page(const char *p, const char *end, bint *is_null) noexcept nogil:
     """Skip the page pointer, which is a hash, an address or a copy of the pfn; note whether it is null."""
     cdef const char *start
@@ -138,30 +73,62 @@ cdef inline const char *read_page(const char *p, const char *end, bint *is_null)
     return p
 
 
+cdef enum:
+    KEY_NONE
+    KEY_UNKNOWN
+    KEY_PAGE
+    KEY_PFN
+    KEY_ORDER
+    KEY_TYPE
+    KEY_GFP
+    KEY_REFILL
+    KEY_OWNERSHIP
+
+
+cdef inline int read_key(const char **at, const char *end) noexcept nogil:
+    """Read ``key=``; KEY_NONE at the end, or at what is no field at all."""
+    cdef const char *p
+    while True:
+        while at[0] < end and is_blank(at[0][0]):
+            at[0] += 1
+        if starts_with(at, end, b"pfn=", 4):
+            return KEY_PFN
+        if starts_with(at, end, b"order=", 6) or starts_with(at, end, b"alloc_order=", 12):
+            return KEY_ORDER
+        if starts_with(at, end, b"page=", 5):
+            return KEY_PAGE
+        if starts_with(at, end, b"migratetype=", 12) or starts_with(at, end, b"alloc_migratetype=", 18):
+            return KEY_TYPE
+        if starts_with(at, end, b"gfp_flags=", 10):
+            return KEY_GFP
+        if starts_with(at, end, b"percpu_refill=", 14):
+            return KEY_REFILL
+        if starts_with(at, end, b"change_ownership=", 17):
+            return KEY_OWNERSHIP
+        p = at[0]
+        while p < end and is_word(p[0]):
+            p += 1
+        if p == at[0] or p == end:
+            return KEY_NONE
+        at[0] = p
+        if p[0] == c'=':
+            at[0] += 1
+            return KEY_UNKNOWN
+        # A word without a value: field names with a blank in them exist.
+
+
 cdef int read_fields(text_state_t *state, const char *p, const char *end, pasr_event_t *event) noexcept nogil:
     """Read ``key=value`` fields; LINE_EVENT, or LINE_BAD if one that matters is missing or malformed."""
-    cdef const char *key
     cdef const char *start
-    cdef size_t length
     cdef uint64_t number = 0
     cdef int8_t small = 0
     cdef uint8_t seen = 0
     cdef bint page_is_null = False
-    while True:
-        while p < end and is_blank(p[0]):
-            p += 1
-        key = p
-        while p < end and is_word(p[0]):
-            p += 1
-        if p == end or p[0] != c'=':
-            if p < end and p != key:                        # a word without a value
-                continue
-            break                                           # the end, or what is no field at all
-        length = p - key
-        p += 1
-        if length == 4 and memcmp(key, b"page", 4) == 0:
+    cdef int key = read_key(&p, end)
+    while key != KEY_NONE:
+        if key == KEY_PAGE:
             p = read_page(p, end, &page_is_null)
-        elif length == 3 and memcmp(key, b"pfn", 3) == 0:
+        elif key == KEY_PFN:
             start = p
             if not read_number(&p, end, False, &number):
                 return LINE_BAD
@@ -170,30 +137,27 @@ cdef int read_fields(text_state_t *state, const char *p, const char *end, pasr_e
             else:
                 state.saw_decimal = True
             seen |= HAS_PFN
-        elif length == 5 and memcmp(key, b"order", 5) == 0 or length == 11 and memcmp(key, b"alloc_order", 11) == 0:
+        elif key == KEY_ORDER:
             if not read_small(&p, end, &event.order):
                 return LINE_BAD
             seen |= HAS_ORDER
-        elif (length == 11 and memcmp(key, b"migratetype", 11) == 0
-                or length == 17 and memcmp(key, b"alloc_migratetype", 17) == 0):
+        elif key == KEY_TYPE:
             if not read_small(&p, end, &event.migratetype):
                 return LINE_BAD
             seen |= HAS_TYPE
-        elif length == 9 and memcmp(key, b"gfp_flags", 9) == 0:
+        elif key == KEY_GFP:
             start = p
             p = <const char *> memchr(p, c' ', end - p)
             if p == NULL:
                 p = end
             event.gfp = gfp_parse(&state.memo, start, p - start)
-        elif length == 13 and memcmp(key, b"percpu_refill", 13) == 0:
+        elif key == KEY_REFILL or key == KEY_OWNERSHIP:
             if not read_small(&p, end, &small):
                 return LINE_BAD
-            event.flags |= PASR_EVENT_REFILL if small == 1 else 0
-        elif length == 16 and memcmp(key, b"change_ownership", 16) == 0:
-            if not read_small(&p, end, &small):
-                return LINE_BAD
-            event.flags |= PASR_EVENT_OWNERSHIP if small == 1 else 0
+            if small == 1:
+                event.flags |= PASR_EVENT_REFILL if key == KEY_REFILL else PASR_EVENT_OWNERSHIP
         p = skip_value(p, end)
+        key = read_key(&p, end)
     return finish_fields(event, seen, page_is_null, number)
 
 
@@ -271,19 +235,6 @@ cdef void note_task(text_state_t *state, int32_t pid, const char *comm, size_t l
         at = (at + 1) & (NR_TASKS - 1)
     task.length = <uint8_t> length
     memcpy(task.comm, name, sizeof(name))
-
-
-cdef inline const char *trim_right(const char *start, const char *end) noexcept nogil:
-    while end > start and is_blank((end - 1)[0]):
-        end -= 1
-    return end
-
-
-cdef inline const char *token_start(const char *start, const char *end) noexcept nogil:
-    """Start of the run of non-blanks that ends at *end*."""
-    while end > start and not is_blank((end - 1)[0]):
-        end -= 1
-    return end
 
 
 cdef void read_task(text_state_t *state, const char *line, const char *end, pasr_event_t *event) noexcept nogil:
