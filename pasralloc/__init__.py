@@ -15,6 +15,13 @@ _WHERE = {
     "Block": "pasralloc._core.zonebase",
     "Zone": "pasralloc._core.zoneobject",
     "ZoneSnapshot": "pasralloc._core.snapshot",
+    "EVENT_DTYPE": "pasralloc._core.textparser",
+    "Policy": "pasralloc.policy.presets",
+    "Result": "pasralloc.sim.replay",
+    "StartMap": "pasralloc.trace.startmap",
+    "Trace": "pasralloc.trace.trace",
+    "compare": "pasralloc.compare",
+    "replay": "pasralloc.sim.replay",
 }
 
 

@@ -1,0 +1,387 @@
+"""What-if replay: traced pages are names, the zone under test chooses the places.
+
+A trace can be wrong about any single page (lost events, allocations without an
+event, an imperfect start map), so every rule works on pages: each is live or
+not, known or not, and a live one belongs to a block of the zone.
+"""
+
+cimport cython
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport qsort
+from libc.string cimport memcpy, memset
+
+from pasralloc._core.bits cimport __builtin_prefetch, lowest_bit
+from pasralloc._core.events cimport (
+    PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_FREE_BATCHED, PASR_EVENT_LOST,
+    PASR_EVENT_OLD_NAME, pasr_event_t,
+)
+from pasralloc._core.rmqueue cimport zone_alloc, zone_free
+from pasralloc._core.types cimport (
+    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
+)
+from pasralloc._core.zone cimport (
+    head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_add_pages, zone_block_of, zone_spans,
+    zone_split_allocated, zone_take_range,
+)
+
+cdef enum:
+    NR_COPIED = 256
+    NAME_AHEAD = 16
+    FRAME_AHEAD = 8
+
+# Name of a page whose allocation found no place. Such blocks are kept as single pages.
+cdef pasr_idx_t UNPLACED = PASR_NIL
+
+
+cdef inline bint test(const uint64_t *bits, uint64_t page) noexcept nogil:
+    return bits[page >> 6] >> (page & 63) & 1
+
+
+cdef inline uint64_t word_mask(uint64_t page, uint64_t nr) noexcept nogil:
+    """Mask of the *nr* bits from *page* on, which must lie in one word."""
+    return (~<uint64_t> 0 >> (64 - nr)) << (page & 63)
+
+
+cdef inline bint any_set(const uint64_t *bits, uint64_t page, uint64_t nr) noexcept nogil:
+    """Whether a bit of a naturally aligned range is set."""
+    cdef uint64_t w
+    if nr <= 64:
+        return bits[page >> 6] & word_mask(page, nr) != 0
+    for w in range(page >> 6, (page + nr) >> 6):
+        if bits[w] != 0:
+            return True
+    return False
+
+
+cdef inline void assign(uint64_t *bits, uint64_t page, uint64_t nr, bint value) noexcept nogil:
+    """Set or clear the bits of a naturally aligned range."""
+    if nr > 64:
+        memset(&bits[page >> 6], 0xff if value else 0, nr >> 3)
+    elif value:
+        bits[page >> 6] |= word_mask(page, nr)
+    else:
+        bits[page >> 6] &= ~word_mask(page, nr)
+
+
+cdef int by_size(const void *a, const void *b) noexcept nogil:
+    cdef uint32_t left = (<const uint32_t *> a)[0], right = (<const uint32_t *> b)[0]
+    return (left < right) - (left > right)
+
+
+cdef void follow_packing(replay_t *r) noexcept nogil:
+    """Keep count of the regions that would be empty if the pages in use filled the largest ones first."""
+    cdef uint64_t used = r.zone.managed - r.zone.nr_free
+    cdef uint32_t needed = r.nr_needed
+    while used > r.held[needed]:
+        needed += 1
+    while needed != 0 and used <= r.held[needed - 1]:
+        needed -= 1
+    if r.nr_managed - needed != r.nr_packed:
+        r.packed_sum_ns += <double> r.nr_packed * (r.now_ns - r.packed_ns)
+        r.packed_ns = r.now_ns
+        r.nr_packed = r.nr_managed - needed
+    r.nr_needed = needed
+
+
+cdef void measure_regions(replay_t *r) noexcept nogil:
+    """Start over with packing after pages came to be managed."""
+    cdef uint32_t i
+    for i in range(r.zone.nr_regions):
+        r.capacities[i] = r.zone.regions[i].managed
+    qsort(r.capacities, r.zone.nr_regions, sizeof(uint32_t), by_size)
+    r.nr_managed = r.nr_needed = 0
+    r.held[0] = 0
+    for i in range(r.zone.nr_regions):
+        r.held[i + 1] = r.held[i] + r.capacities[i]
+        r.nr_managed += r.capacities[i] != 0
+    follow_packing(r)
+
+
+cdef void note_changes(replay_t *r) noexcept nogil:
+    """Turn what the zone says has changed into transitions at the present time."""
+    cdef pasr_zone_t *z = r.zone
+    cdef uint32_t w, region
+    cdef bint is_empty
+    while z.changed_root != 0:
+        w = lowest_bit(z.changed_root)
+        z.changed_root &= z.changed_root - 1
+        while z.changed[w] != 0:
+            region = w * 64 + lowest_bit(z.changed[w])
+            z.changed[w] &= z.changed[w] - 1
+            is_empty = z.regions[region].managed != 0 and z.regions[region].nr_free == z.regions[region].managed
+            if is_empty == test(r.empty, region):
+                continue
+            r.empty_ns += <double> r.nr_empty * (r.now_ns - r.changed_ns)
+            r.changed_ns = r.now_ns
+            r.nr_empty += 1 if is_empty else -1
+            r.empty[region >> 6] ^= <uint64_t> 1 << (region & 63)
+            if not is_empty:
+                r.touched[region >> 6] |= <uint64_t> 1 << (region & 63)
+            r.transitions[r.nr_transitions].time_ns = r.now_ns
+            r.transitions[r.nr_transitions].region = region
+            r.transitions[r.nr_transitions].is_empty = is_empty
+            r.nr_transitions += 1
+
+
+cdef inline pasr_idx_t frame_of(const replay_t *r, uint64_t page) noexcept nogil:
+    return r.names[page] - 1
+
+
+cdef uint64_t block_of(const replay_t *r, uint64_t page, uint64_t *nr) noexcept nogil:
+    """First page of the live block that covers a live page, and its size."""
+    cdef uint32_t order
+    cdef uint64_t head
+    cdef uint8_t tag
+    for order in range(PASR_MAX_PAGE_ORDER + 1):
+        head = page >> order << order
+        if r.names[head] == UNPLACED:
+            break                                           # always a single page
+        if r.names[head] != 0:
+            tag = head_tag(r.zone, frame_of(r, head))
+            if tag_is_allocated(tag) and tag_order(tag) >= order:
+                nr[0] = <uint64_t> 1 << tag_order(tag)
+                return head
+    nr[0] = 1
+    return page
+
+
+cdef void release(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
+    """Free a whole live block."""
+    if r.names[head] == UNPLACED:
+        r.counts.unplaced_frees += 1
+    else:
+        zone_free(r.zone, pfn_of(r.zone, frame_of(r, head)), -1)
+    r.names[head] = 0
+    assign(r.live, head, nr, False)
+    assign(r.seeded, head, nr, False)
+
+
+cdef void break_up(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
+    """Turn a live block into single pages, so that some of it can be freed."""
+    cdef uint64_t i
+    cdef pasr_idx_t name = r.names[head]
+    zone_split_allocated(r.zone, pfn_of(r.zone, frame_of(r, head)), 0)
+    for i in range(nr):
+        r.names[head + i] = name + <pasr_idx_t> i
+
+
+cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
+    """Free what is live under a new allocation: an event of it was missed."""
+    cdef uint64_t stop = page + nr, head, nr_block = 0
+    while page < stop:
+        if test(r.live, page):
+            head = block_of(r, page, &nr_block)
+            r.counts.implicit_frees += 1
+            r.counts.start_contradictions += test(r.seeded, page)
+            release(r, head, nr_block)
+        page += 1
+
+
+cdef inline void take(replay_t *r, uint64_t page, uint32_t order, uint32_t migratetype) noexcept nogil:
+    cdef uint64_t nr = <uint64_t> 1 << order, i
+    cdef int64_t pfn
+    if cython.unlikely(any_set(r.live, page, nr)):
+        give_way(r, page, nr)
+    pfn = zone_alloc(r.zone, order, migratetype)
+    assign(r.live, page, nr, True)
+    assign(r.known, page, nr, True)
+    if cython.likely(pfn >= 0):
+        r.names[page] = idx_of(r.zone, pfn) + 1
+        return
+    r.counts.failures += 1
+    for i in range(nr):
+        r.names[page + i] = UNPLACED
+
+
+cdef bint comes_online(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
+    """Hand memory over that the start map calls absent; False if this is no such free."""
+    cdef int64_t pfn = <int64_t> page
+    if not zone_spans(r.zone, pfn) or not zone_spans(r.zone, pfn + <int64_t> nr - 1):
+        return False
+    if zone_block_of(r.zone, idx_of(r.zone, pfn)).state != PASR_ABSENT:
+        return False
+    if zone_add_pages(r.zone, pfn, nr) != PASR_OK:
+        return False
+    assign(r.known, page, nr, True)
+    r.counts.added_pages += nr
+    measure_regions(r)
+    return True
+
+
+cdef void give_back_pieces(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
+    """Free what is live of a range that is not exactly one live block, and count what is odd about it."""
+    cdef uint64_t stop = page + nr, p = page, head, nr_block = 0
+    cdef uint64_t nr_free = 0, nr_unknown = 0
+    cdef bint is_mismatch = False
+    while p < stop:
+        if not test(r.live, p):
+            nr_unknown += not test(r.known, p)
+            nr_free += test(r.known, p)
+            p += 1
+            continue
+        head = block_of(r, p, &nr_block)
+        is_mismatch = is_mismatch or (nr_block != nr and not test(r.seeded, p) and r.names[head] != UNPLACED)
+        if head < page or head + nr_block > stop:
+            break_up(r, head, nr_block)
+            head = p
+            nr_block = 1
+        release(r, head, nr_block)
+        p = head + nr_block
+    assign(r.known, page, nr, True)
+    if nr_free + nr_unknown == nr:
+        if nr_unknown != 0:
+            r.counts.unknown_frees += 1
+            r.counts.unknown_free_pages += nr_unknown
+        else:
+            r.counts.free_of_free += 1
+        return
+    r.counts.order_mismatches += is_mismatch
+    r.counts.missing_pages += nr_free + nr_unknown
+
+
+cdef inline void give_back(replay_t *r, uint64_t page, uint32_t order) noexcept nogil:
+    cdef uint64_t nr = <uint64_t> 1 << order
+    cdef pasr_idx_t name = r.names[page]
+    if cython.likely(name != 0 and name != UNPLACED and test(r.live, page)):
+        if cython.likely(zone_free(r.zone, pfn_of(r.zone, name - 1), order) == PASR_OK):
+            r.names[page] = 0
+            assign(r.live, page, nr, False)
+            assign(r.seeded, page, nr, False)
+            return
+    if order == PASR_MAX_PAGE_ORDER and not any_set(r.live, page, nr) and comes_online(r, page, nr):
+        return
+    give_back_pieces(r, page, nr)
+
+
+cdef inline bint is_good(const replay_t *r, const pasr_event_t *e) noexcept nogil:
+    """Whether order and pfn of an allocation or free can be looked up."""
+    return (0 <= e.order <= <int8_t> PASR_MAX_PAGE_ORDER and e.pfn >= 0
+            and <uint64_t> e.pfn + (<uint64_t> 1 << e.order) <= r.nr_pages
+            and e.pfn & ((<int64_t> 1 << e.order) - 1) == 0)
+
+
+cdef inline void step(replay_t *r, const pasr_event_t *e) noexcept nogil:
+    cdef bint is_free = e.event == PASR_EVENT_FREE
+    if not r.is_started:
+        r.is_started = True
+        r.first_ns = r.now_ns = r.changed_ns = r.packed_ns = e.time_ns
+    elif e.time_ns > r.now_ns:
+        r.now_ns = e.time_ns
+    if e.event == PASR_EVENT_FREE_BATCHED:
+        r.counts.batched += 1
+        if not is_good(r, e) or not test(r.live, e.pfn):
+            return                                          # the usual second record
+        # Up to Linux 3.2 it can be the only record of a free; later it says that the first was lost.
+        is_free = r.free_on_batched or e.flags & PASR_EVENT_OLD_NAME
+        if not is_free:
+            r.counts.lost_frees += 1
+            return
+    if is_free:
+        if not is_good(r, e):
+            r.counts.bad_records += 1
+            return
+        r.counts.frees += 1
+        give_back(r, e.pfn, e.order)
+    elif e.event == PASR_EVENT_ALLOC:
+        if e.flags & PASR_EVENT_FAILED:
+            r.counts.failed_allocs += 1
+            return
+        if not is_good(r, e):
+            r.counts.bad_records += 1
+            return
+        r.counts.allocs += 1
+        take(r, e.pfn, e.order, r.type_map[e.migratetype & 15])
+    else:
+        r.counts.lost_marks += e.event == PASR_EVENT_LOST
+        r.counts.other_records += e.event != PASR_EVENT_LOST
+        return
+    if cython.unlikely(r.zone.changed_root != 0):
+        note_changes(r)
+    follow_packing(r)
+
+
+cdef inline void look_ahead(const replay_t *r, const pasr_event_t *events, uint64_t nr) noexcept nogil:
+    """Fetch the name of an event to come, and the frame behind a name that is nearer."""
+    cdef uint64_t page = events[NAME_AHEAD].pfn if nr > NAME_AHEAD else 0
+    cdef pasr_idx_t name
+    if page < r.nr_pages:
+        __builtin_prefetch(&r.names[page])
+        __builtin_prefetch(&r.live[page >> 6])
+    if nr > FRAME_AHEAD and events[FRAME_AHEAD].event == PASR_EVENT_FREE:
+        page = events[FRAME_AHEAD].pfn
+        if page < r.nr_pages:
+            name = r.names[page]
+            if name != 0 and name != UNPLACED:
+                __builtin_prefetch(&r.zone.tags[name - 1])
+                __builtin_prefetch(&r.zone.links[name - 1])
+
+
+cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr) noexcept nogil:
+    """Replay events until they end or the transitions might not fit; return how many were replayed.
+
+    Events are copied first, so that another thread which writes them meanwhile
+    cannot change one between its check and its use.
+    """
+    cdef pasr_event_t copy[NR_COPIED]
+    cdef uint64_t done = 0, nr_copied, i
+    while done < nr:
+        nr_copied = nr - done if nr - done < NR_COPIED else NR_COPIED
+        memcpy(copy, events + done, nr_copied * sizeof(pasr_event_t))
+        for i in range(nr_copied):
+            # What an event frees may lie anywhere: it can change every region at most once.
+            if r.room - r.nr_transitions < r.zone.nr_regions:
+                return done + i
+            look_ahead(r, &copy[i], nr_copied - i)
+            step(r, &copy[i])
+        done += nr_copied
+    return done
+
+
+cdef void mark_start(replay_t *r, uint64_t page, uint64_t nr, bint is_live) noexcept nogil:
+    """Note what the start map says of some pages."""
+    cdef uint64_t i
+    for i in range(page, page + nr):
+        assign(r.known, i, 1, True)
+        if is_live:
+            assign(r.live, i, 1, True)
+            assign(r.seeded, i, 1, True)
+
+
+cdef void place_where_it_was(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil:
+    """Take pages of the start map at their own pfns, as single pages."""
+    cdef uint64_t i
+    if zone_take_range(r.zone, <int64_t> page, nr, migratetype) < 0:
+        r.counts.failures += nr
+        for i in range(page, page + nr):
+            r.names[i] = UNPLACED
+        return
+    for i in range(page, page + nr):
+        # Splitting a single page does nothing, so this splits each block once.
+        zone_split_allocated(r.zone, <int64_t> i, 0)
+        r.names[i] = idx_of(r.zone, <int64_t> i) + 1
+
+
+cdef void place_anew(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil:
+    """Allocate a place for each page of the start map."""
+    cdef uint64_t i
+    cdef int64_t pfn
+    for i in range(page, page + nr):
+        pfn = zone_alloc(r.zone, 0, migratetype)
+        r.counts.failures += pfn < 0
+        r.names[i] = idx_of(r.zone, pfn) + 1 if pfn >= 0 else UNPLACED
+
+
+cdef void start_counting(replay_t *r) noexcept nogil:
+    """Take the regions as they are now for the start."""
+    cdef uint32_t region
+    cdef pasr_region_t *z
+    for region in range(r.zone.nr_regions):
+        z = &r.zone.regions[region]
+        if z.managed == 0:
+            continue
+        if z.nr_free == z.managed:
+            r.empty[region >> 6] |= <uint64_t> 1 << (region & 63)
+            r.nr_empty += 1
+        else:
+            r.touched[region >> 6] |= <uint64_t> 1 << (region & 63)
+    measure_regions(r)

@@ -1,0 +1,1 @@
+"""Decisions as values: what is compared when policies are."""
