@@ -34,12 +34,18 @@ ctypedef struct counts_t:
     uint64_t other_records
 
 
+# What is known of 64 traced pages, a bit each: together, because an event needs all of it.
+ctypedef struct pages_t:
+    uint64_t live                        # allocated
+    uint64_t known                       # the trace or the start map has said what it is
+    uint64_t seeded                      # live since the start: the order of its block is not known
+    uint64_t pad
+
+
 ctypedef struct replay_t:
     pasr_zone_t *zone
     pasr_idx_t *names                    # per traced page: 1 + frame of the block that starts there, 0, or UNPLACED
-    uint64_t *live                       # the page is allocated
-    uint64_t *known                      # the trace or the start map has said what it is
-    uint64_t *seeded                     # live since the start: the order of its block is not known
+    pages_t *pages                       # per 64 traced pages
     uint64_t nr_pages                    # traced pages [0, nr_pages) have entries
     int8_t type_map[16]                  # migratetype of the trace to that of the zone
     bint free_on_batched                 # the trace has no other record of frees
@@ -68,4 +74,4 @@ cdef void place_where_it_was(replay_t *r, uint64_t page, uint64_t nr, uint32_t m
 cdef void place_anew(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil
 cdef void start_counting(replay_t *r) noexcept nogil
 cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr) noexcept nogil
-cdef void mark_start(replay_t *r, uint64_t page, uint64_t nr, bint is_live) noexcept nogil
+cdef void mark_start(replay_t *r, uint64_t page, uint64_t nr, bint in_use) noexcept nogil

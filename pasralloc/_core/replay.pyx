@@ -8,16 +8,16 @@ not, known or not, and a live one belongs to a block of the zone.
 cimport cython
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from pasralloc._core.bits cimport __builtin_prefetch, lowest_bit
 from pasralloc._core.events cimport (
     PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_FREE_BATCHED, PASR_EVENT_LOST,
     PASR_EVENT_OLD_NAME, pasr_event_t,
 )
-from pasralloc._core.rmqueue cimport zone_alloc, zone_free
+from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc, zone_free
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
+    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_add_pages, zone_block_of, zone_spans,
@@ -33,34 +33,49 @@ cdef enum:
 cdef pasr_idx_t UNPLACED = PASR_NIL
 
 
-cdef inline bint test(const uint64_t *bits, uint64_t page) noexcept nogil:
-    return bits[page >> 6] >> (page & 63) & 1
-
-
 cdef inline uint64_t word_mask(uint64_t page, uint64_t nr) noexcept nogil:
     """Mask of the *nr* bits from *page* on, which must lie in one word."""
     return (~<uint64_t> 0 >> (64 - nr)) << (page & 63)
 
 
-cdef inline bint any_set(const uint64_t *bits, uint64_t page, uint64_t nr) noexcept nogil:
-    """Whether a bit of a naturally aligned range is set."""
+cdef inline bint is_live(const replay_t *r, uint64_t page) noexcept nogil:
+    return r.pages[page >> 6].live >> (page & 63) & 1
+
+
+cdef inline bint is_known(const replay_t *r, uint64_t page) noexcept nogil:
+    return r.pages[page >> 6].known >> (page & 63) & 1
+
+
+cdef inline bint is_seeded(const replay_t *r, uint64_t page) noexcept nogil:
+    return r.pages[page >> 6].seeded >> (page & 63) & 1
+
+
+cdef inline bint any_live(const replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
+    """Whether a page of a naturally aligned range is live."""
     cdef uint64_t w
     if nr <= 64:
-        return bits[page >> 6] & word_mask(page, nr) != 0
+        return r.pages[page >> 6].live & word_mask(page, nr) != 0
     for w in range(page >> 6, (page + nr) >> 6):
-        if bits[w] != 0:
+        if r.pages[w].live != 0:
             return True
     return False
 
 
-cdef inline void assign(uint64_t *bits, uint64_t page, uint64_t nr, bint value) noexcept nogil:
-    """Set or clear the bits of a naturally aligned range."""
-    if nr > 64:
-        memset(&bits[page >> 6], 0xff if value else 0, nr >> 3)
-    elif value:
-        bits[page >> 6] |= word_mask(page, nr)
-    else:
-        bits[page >> 6] &= ~word_mask(page, nr)
+cdef inline void set_live(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
+    """Note that a naturally aligned range is allocated by the trace."""
+    cdef uint64_t w, mask = word_mask(page, nr) if nr < 64 else ~<uint64_t> 0
+    for w in range(page >> 6, (page + nr + 63) >> 6):
+        r.pages[w].live |= mask
+        r.pages[w].known |= mask
+
+
+cdef inline void set_free(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
+    """Note that a naturally aligned range is free."""
+    cdef uint64_t w, mask = word_mask(page, nr) if nr < 64 else ~<uint64_t> 0
+    for w in range(page >> 6, (page + nr + 63) >> 6):
+        r.pages[w].live &= ~mask
+        r.pages[w].seeded &= ~mask
+        r.pages[w].known |= mask
 
 
 cdef int by_size(const void *a, const void *b) noexcept nogil:
@@ -109,7 +124,7 @@ cdef void note_changes(replay_t *r) noexcept nogil:
             region = w * 64 + lowest_bit(z.changed[w])
             z.changed[w] &= z.changed[w] - 1
             is_empty = z.regions[region].managed != 0 and z.regions[region].nr_free == z.regions[region].managed
-            if is_empty == test(r.empty, region):
+            if is_empty == <bint> (r.empty[region >> 6] >> (region & 63) & 1):
                 continue
             r.empty_ns += <double> r.nr_empty * (r.now_ns - r.changed_ns)
             r.changed_ns = r.now_ns
@@ -152,8 +167,7 @@ cdef void release(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
     else:
         zone_free(r.zone, pfn_of(r.zone, frame_of(r, head)), -1)
     r.names[head] = 0
-    assign(r.live, head, nr, False)
-    assign(r.seeded, head, nr, False)
+    set_free(r, head, nr)
 
 
 cdef void break_up(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
@@ -169,24 +183,23 @@ cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
     """Free what is live under a new allocation: an event of it was missed."""
     cdef uint64_t stop = page + nr, head, nr_block = 0
     while page < stop:
-        if test(r.live, page):
+        if is_live(r, page):
             head = block_of(r, page, &nr_block)
             r.counts.implicit_frees += 1
-            r.counts.start_contradictions += test(r.seeded, page)
+            r.counts.start_contradictions += is_seeded(r, page)
             release(r, head, nr_block)
         page += 1
 
 
-cdef inline void take(replay_t *r, uint64_t page, uint32_t order, uint32_t migratetype) noexcept nogil:
+cdef inline void take(replay_t *r, uint64_t page, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
     cdef uint64_t nr = <uint64_t> 1 << order, i
-    cdef int64_t pfn
-    if cython.unlikely(any_set(r.live, page, nr)):
+    cdef int64_t idx
+    if cython.unlikely(any_live(r, page, nr)):
         give_way(r, page, nr)
-    pfn = zone_alloc(r.zone, order, migratetype)
-    assign(r.live, page, nr, True)
-    assign(r.known, page, nr, True)
-    if cython.likely(pfn >= 0):
-        r.names[page] = idx_of(r.zone, pfn) + 1
+    idx = alloc_block(r.zone, order, migratetype, mode)
+    set_live(r, page, nr)
+    if cython.likely(idx >= 0):
+        r.names[page] = <pasr_idx_t> idx + 1
         return
     r.counts.failures += 1
     for i in range(nr):
@@ -202,7 +215,7 @@ cdef bint comes_online(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
         return False
     if zone_add_pages(r.zone, pfn, nr) != PASR_OK:
         return False
-    assign(r.known, page, nr, True)
+    set_free(r, page, nr)
     r.counts.added_pages += nr
     measure_regions(r)
     return True
@@ -214,20 +227,20 @@ cdef void give_back_pieces(replay_t *r, uint64_t page, uint64_t nr) noexcept nog
     cdef uint64_t nr_free = 0, nr_unknown = 0
     cdef bint is_mismatch = False
     while p < stop:
-        if not test(r.live, p):
-            nr_unknown += not test(r.known, p)
-            nr_free += test(r.known, p)
+        if not is_live(r, p):
+            nr_unknown += not is_known(r, p)
+            nr_free += is_known(r, p)
             p += 1
             continue
         head = block_of(r, p, &nr_block)
-        is_mismatch = is_mismatch or (nr_block != nr and not test(r.seeded, p) and r.names[head] != UNPLACED)
+        is_mismatch = is_mismatch or (nr_block != nr and not is_seeded(r, p) and r.names[head] != UNPLACED)
         if head < page or head + nr_block > stop:
             break_up(r, head, nr_block)
             head = p
             nr_block = 1
         release(r, head, nr_block)
         p = head + nr_block
-    assign(r.known, page, nr, True)
+    set_free(r, page, nr)
     if nr_free + nr_unknown == nr:
         if nr_unknown != 0:
             r.counts.unknown_frees += 1
@@ -239,16 +252,15 @@ cdef void give_back_pieces(replay_t *r, uint64_t page, uint64_t nr) noexcept nog
     r.counts.missing_pages += nr_free + nr_unknown
 
 
-cdef inline void give_back(replay_t *r, uint64_t page, uint32_t order) noexcept nogil:
+cdef inline void give_back(replay_t *r, uint64_t page, uint32_t order, int mode) noexcept nogil:
     cdef uint64_t nr = <uint64_t> 1 << order
     cdef pasr_idx_t name = r.names[page]
-    if cython.likely(name != 0 and name != UNPLACED and test(r.live, page)):
-        if cython.likely(zone_free(r.zone, pfn_of(r.zone, name - 1), order) == PASR_OK):
+    if cython.likely(name != 0 and name != UNPLACED and is_live(r, page)):
+        if cython.likely(free_block(r.zone, pfn_of(r.zone, name - 1), order, mode) == PASR_OK):
             r.names[page] = 0
-            assign(r.live, page, nr, False)
-            assign(r.seeded, page, nr, False)
+            set_free(r, page, nr)
             return
-    if order == PASR_MAX_PAGE_ORDER and not any_set(r.live, page, nr) and comes_online(r, page, nr):
+    if order == PASR_MAX_PAGE_ORDER and not any_live(r, page, nr) and comes_online(r, page, nr):
         return
     give_back_pieces(r, page, nr)
 
@@ -260,7 +272,7 @@ cdef inline bint is_good(const replay_t *r, const pasr_event_t *e) noexcept nogi
             and e.pfn & ((<int64_t> 1 << e.order) - 1) == 0)
 
 
-cdef inline void step(replay_t *r, const pasr_event_t *e) noexcept nogil:
+cdef inline void step(replay_t *r, const pasr_event_t *e, int mode) noexcept nogil:
     cdef bint is_free = e.event == PASR_EVENT_FREE
     if not r.is_started:
         r.is_started = True
@@ -269,7 +281,7 @@ cdef inline void step(replay_t *r, const pasr_event_t *e) noexcept nogil:
         r.now_ns = e.time_ns
     if e.event == PASR_EVENT_FREE_BATCHED:
         r.counts.batched += 1
-        if not is_good(r, e) or not test(r.live, e.pfn):
+        if not is_good(r, e) or not is_live(r, e.pfn):
             return                                          # the usual second record
         # Up to Linux 3.2 it can be the only record of a free; later it says that the first was lost.
         is_free = r.free_on_batched or e.flags & PASR_EVENT_OLD_NAME
@@ -281,7 +293,7 @@ cdef inline void step(replay_t *r, const pasr_event_t *e) noexcept nogil:
             r.counts.bad_records += 1
             return
         r.counts.frees += 1
-        give_back(r, e.pfn, e.order)
+        give_back(r, e.pfn, e.order, mode)
     elif e.event == PASR_EVENT_ALLOC:
         if e.flags & PASR_EVENT_FAILED:
             r.counts.failed_allocs += 1
@@ -290,7 +302,7 @@ cdef inline void step(replay_t *r, const pasr_event_t *e) noexcept nogil:
             r.counts.bad_records += 1
             return
         r.counts.allocs += 1
-        take(r, e.pfn, e.order, r.type_map[e.migratetype & 15])
+        take(r, e.pfn, e.order, r.type_map[e.migratetype & 15], mode)
     else:
         r.counts.lost_marks += e.event == PASR_EVENT_LOST
         r.counts.other_records += e.event != PASR_EVENT_LOST
@@ -306,7 +318,7 @@ cdef inline void look_ahead(const replay_t *r, const pasr_event_t *events, uint6
     cdef pasr_idx_t name
     if page < r.nr_pages:
         __builtin_prefetch(&r.names[page])
-        __builtin_prefetch(&r.live[page >> 6])
+        __builtin_prefetch(&r.pages[page >> 6])
     if nr > FRAME_AHEAD and events[FRAME_AHEAD].event == PASR_EVENT_FREE:
         page = events[FRAME_AHEAD].pfn
         if page < r.nr_pages:
@@ -316,6 +328,17 @@ cdef inline void look_ahead(const replay_t *r, const pasr_event_t *events, uint6
                 __builtin_prefetch(&r.zone.links[name - 1])
 
 
+cdef inline uint64_t replay_copied(replay_t *r, const pasr_event_t *events, uint64_t nr, int mode) noexcept nogil:
+    cdef uint64_t i
+    for i in range(nr):
+        # What an event frees may lie anywhere: it can change every region at most once.
+        if r.room - r.nr_transitions < r.zone.nr_regions:
+            return i
+        look_ahead(r, &events[i], nr - i)
+        step(r, &events[i], mode)
+    return nr
+
+
 cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr) noexcept nogil:
     """Replay events until they end or the transitions might not fit; return how many were replayed.
 
@@ -323,28 +346,33 @@ cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr
     cannot change one between its check and its use.
     """
     cdef pasr_event_t copy[NR_COPIED]
-    cdef uint64_t done = 0, nr_copied, i
+    cdef uint64_t done = 0, nr_copied, nr_replayed
     while done < nr:
         nr_copied = nr - done if nr - done < NR_COPIED else NR_COPIED
         memcpy(copy, events + done, nr_copied * sizeof(pasr_event_t))
-        for i in range(nr_copied):
-            # What an event frees may lie anywhere: it can change every region at most once.
-            if r.room - r.nr_transitions < r.zone.nr_regions:
-                return done + i
-            look_ahead(r, &copy[i], nr_copied - i)
-            step(r, &copy[i])
-        done += nr_copied
+        if r.zone.mode == PASR_MODE_SORTED:
+            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED)
+        elif r.zone.mode == 0:
+            nr_replayed = replay_copied(r, copy, nr_copied, 0)
+        elif r.zone.mode == PASR_MODE_STRADDLE:
+            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_STRADDLE)
+        else:
+            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        done += nr_replayed
+        if nr_replayed < nr_copied:
+            break
     return done
 
 
-cdef void mark_start(replay_t *r, uint64_t page, uint64_t nr, bint is_live) noexcept nogil:
+cdef void mark_start(replay_t *r, uint64_t page, uint64_t nr, bint in_use) noexcept nogil:
     """Note what the start map says of some pages."""
-    cdef uint64_t i
+    cdef uint64_t i, bit
     for i in range(page, page + nr):
-        assign(r.known, i, 1, True)
-        if is_live:
-            assign(r.live, i, 1, True)
-            assign(r.seeded, i, 1, True)
+        bit = <uint64_t> 1 << (i & 63)
+        r.pages[i >> 6].known |= bit
+        if in_use:
+            r.pages[i >> 6].live |= bit
+            r.pages[i >> 6].seeded |= bit
 
 
 cdef void place_where_it_was(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil:

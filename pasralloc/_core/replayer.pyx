@@ -10,7 +10,7 @@ from pasralloc._core.arena cimport Arena
 from pasralloc._core.boundary cimport as_int, get_array
 from pasralloc._core.events cimport pasr_event_t
 from pasralloc._core.replay cimport (
-    counts_t, mark_start, place_anew, place_where_it_was, replay_events, replay_t, start_counting, transition_t,
+    counts_t, mark_start, pages_t, place_anew, place_where_it_was, replay_events, replay_t, start_counting, transition_t,
 )
 from pasralloc._core.types cimport PASR_MAX_FRAMES, PASR_NR_PCPTYPES, pasr_idx_t
 from pasralloc._core.zoneobject cimport Zone
@@ -32,7 +32,7 @@ cdef class Replayer:
     zone : Zone
         Fresh; from here on it belongs to the replay.
     nr_pages : int
-        Traced pfns from 0 on that can occur, less than 2**32. Memory for 4.4
+        Traced pfns from 0 on that can occur, less than 2**32. Memory for 4.5
         bytes each is reserved and touched as they do.
     type_map : sequence of int
         The zone's migratetype for each of the 16 numbers a trace may use.
@@ -74,13 +74,11 @@ cdef class Replayer:
         self.r.nr_pages = nr
         self.r.free_on_batched = free_on_batched
         # Blocks reach past the last page by at most their own size.
-        self.tables = Arena.create(nr_words * (64 * sizeof(pasr_idx_t) + 3 * sizeof(uint64_t)), None)
+        self.tables = Arena.create(nr_words * (64 * sizeof(pasr_idx_t) + sizeof(pages_t)), None)
         p = self.tables.memory
         self.r.names = <pasr_idx_t *> p
         p += nr_words * 64 * sizeof(pasr_idx_t)
-        self.r.live = <uint64_t *> p
-        self.r.known = self.r.live + nr_words
-        self.r.seeded = self.r.known + nr_words
+        self.r.pages = <pages_t *> p
         self.r.room = 4 * nr_regions + 16384
         self.small = Arena.create(
             self.r.room * sizeof(transition_t) + (nr_regions + 1) * sizeof(uint64_t)

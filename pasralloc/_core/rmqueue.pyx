@@ -1,61 +1,14 @@
 """Allocation and free entry of a zone, one call or a stream of operations at a time."""
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from pasralloc._core.bits cimport __builtin_prefetch, highest_bit, lowest_bit
+from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.types cimport (
-    PASR_ENOMEM, PASR_ERANGE, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_OK, PASR_OP_ALLOC,
-    PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
+    PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
 )
-from pasralloc._core.zone cimport (
-    head_tag, idx_of, pageblock_type, pfn_of, tag_is_allocated, tag_order, zone_free_error, zone_give, zone_spans, zone_take,
-)
-
-
-cdef inline int64_t borrow(
-    pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode
-) noexcept nogil:
-    """Serve a request whose own lists are dry from the first fallback type that can.
-
-    The largest block goes, so that one pageblock is disturbed rather than many;
-    its remainder keeps the type of the list it came from.
-    """
-    cdef uint32_t i, other, fit
-    for i in range(z.nr_fallbacks[migratetype]):
-        other = z.fallbacks[migratetype][i]
-        fit = z.nonempty[other] >> order
-        if fit != 0:
-            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)
-    return PASR_ENOMEM
-
-
-cdef inline int64_t alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
-    """Frame index of a new block, or PASR_ENOMEM."""
-    cdef uint32_t fit = z.nonempty[migratetype] >> order
-    # Most requests are for one page and find one: worth a copy of the code with literal orders.
-    if order == 0 and fit & 1:
-        return zone_take(z, 0, 0, migratetype, migratetype, mode)
-    if cython.unlikely(fit == 0):
-        return borrow(z, order, migratetype, mode)
-    return zone_take(z, order, order + lowest_bit(fit), migratetype, migratetype, mode)
-
-
-cdef inline int free(pasr_zone_t *z, int64_t pfn, int order, int mode) noexcept nogil:
-    cdef pasr_idx_t idx
-    cdef uint8_t tag
-    if cython.unlikely(not zone_spans(z, pfn)):
-        return PASR_ERANGE
-    idx = idx_of(z, pfn)
-    tag = head_tag(z, idx)
-    if cython.unlikely(not tag_is_allocated(tag) or (order >= 0 and order != <int> tag_order(tag))):
-        return zone_free_error(z, pfn, order)
-    if tag_order(tag) == 0:
-        zone_give(z, idx, 0, pageblock_type(z, idx), False, mode)
-    else:
-        zone_give(z, idx, tag_order(tag), pageblock_type(z, idx), False, mode)
-    return PASR_OK
+from pasralloc._core.zone cimport idx_of, pfn_of, zone_spans
 
 
 cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
@@ -71,13 +24,13 @@ cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) no
     """
     cdef int64_t idx
     if z.mode == 0:
-        idx = alloc(z, order, migratetype, 0)
+        idx = alloc_block(z, order, migratetype, 0)
     elif z.mode == PASR_MODE_SORTED:
-        idx = alloc(z, order, migratetype, PASR_MODE_SORTED)
+        idx = alloc_block(z, order, migratetype, PASR_MODE_SORTED)
     elif z.mode == PASR_MODE_STRADDLE:
-        idx = alloc(z, order, migratetype, PASR_MODE_STRADDLE)
+        idx = alloc_block(z, order, migratetype, PASR_MODE_STRADDLE)
     else:
-        idx = alloc(z, order, migratetype, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        idx = alloc_block(z, order, migratetype, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
     return pfn_of(z, <pasr_idx_t> idx) if idx >= 0 else idx
 
 
@@ -90,12 +43,12 @@ cdef int zone_free(pasr_zone_t *z, int64_t pfn, int order) noexcept nogil:
     Cost: one list removal per order merged, one insertion.
     """
     if z.mode == 0:
-        return free(z, pfn, order, 0)
+        return free_block(z, pfn, order, 0)
     if z.mode == PASR_MODE_SORTED:
-        return free(z, pfn, order, PASR_MODE_SORTED)
+        return free_block(z, pfn, order, PASR_MODE_SORTED)
     if z.mode == PASR_MODE_STRADDLE:
-        return free(z, pfn, order, PASR_MODE_STRADDLE)
-    return free(z, pfn, order, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        return free_block(z, pfn, order, PASR_MODE_STRADDLE)
+    return free_block(z, pfn, order, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
 
 
 # How far ahead `run` looks: first the slot, and once that has arrived the frame it names.
@@ -126,12 +79,12 @@ cdef inline int64_t execute(
             prefetch_frame(z, slots[ops[i + FRAME_AHEAD].slot])
         slot = ops[i].slot
         if ops[i].op == PASR_OP_ALLOC:
-            result = alloc(z, ops[i].order, ops[i].migratetype, mode)
+            result = alloc_block(z, ops[i].order, ops[i].migratetype, mode)
             slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
         else:
             # A literal -1 lets the compiler drop the comparison.
-            result = free(z, slots[slot], ops[i].order, mode) if cython.unlikely(
-                ops[i].flags & PASR_OP_CHECK_ORDER) else free(z, slots[slot], -1, mode)
+            result = free_block(z, slots[slot], ops[i].order, mode) if cython.unlikely(
+                ops[i].flags & PASR_OP_CHECK_ORDER) else free_block(z, slots[slot], -1, mode)
         nr_failed += result < 0
     return nr_failed
 

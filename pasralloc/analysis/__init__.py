@@ -1,1 +1,1 @@
-
+"""Arrays and counts in, tables out."""

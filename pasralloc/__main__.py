@@ -1,0 +1,3 @@
+from pasralloc.cli.main import main
+
+main()

@@ -1,0 +1,127 @@
+"""``pasralloc compare``: one trace, several policies, one table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from pasralloc.units import parse_pages
+
+QUALITY_BELOW_STRICT = 4
+
+EXAMPLES = """\b
+Examples:
+  pasralloc compare
+      the sample that comes with the package, under linux and sorted
+  pasralloc compare sample:t1 --region 32MiB --start booted
+  pasralloc compare trace.txt.xz --start-map proc-before/ --region 512MiB
+  perf script | pasralloc compare - --memory 16GiB --json > result.json
+"""
+
+
+class _Pages(click.ParamType):
+    """A size in whole pages, such as 32MiB."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_pages(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command("compare", epilog=EXAMPLES)
+@click.argument("trace", default="sample:demo")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Policy to replay under; repeatable.  [default: linux, sorted]",
+)
+@click.option(
+    "--region", "region_pages", type=_Pages(), default="128MiB", show_default=True,
+    help="Size of a region, a multiple of 4 MiB.",
+)
+@click.option(
+    "--memory", "memory_pages", type=_Pages(), default=None,
+    help="Memory of the machine.  [default: what the start map covers, or what the trace names]",
+)
+@click.option(
+    "--start", type=click.Choice(["recorded", "booted"]), default="recorded", show_default=True,
+    help="Pages in use before the trace sit where they sat, or are placed anew by the policy.",
+)
+@click.option(
+    "--start-map", type=click.Path(exists=True), default=None,
+    help="What each page held when the trace began: a start map, or a directory with copies of"
+    " kpageflags, kpagecount, zoneinfo and iomem.",
+)
+@click.option(
+    "--migratetypes", metavar="NAMES", default=None,
+    help="Migratetypes in the traced kernel's order, joined by commas.  [default: inferred]",
+)
+@click.option("--strict", is_flag=True, help="Exit with 4 if events were lost or do not parse.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def command(
+    trace: str,
+    policies: tuple[str, ...],
+    region_pages: int,
+    memory_pages: int | None,
+    start: str,
+    start_map: str | None,
+    migratetypes: str | None,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Replay TRACE under several allocator policies: which regions of memory could have slept?
+
+    TRACE is text of ftrace, perf script or trace-cmd report, plain or compressed;
+    "-" is standard input, "sample:demo" and "sample:t1" come with the package.
+    """
+    from rich.console import Console
+
+    from pasralloc.analysis.quality import assess, below_standard
+    from pasralloc.cli.progress import ReadProgress, status
+    from pasralloc.compare import compare
+    from pasralloc.report.comparison import print_comparison, to_json
+    from pasralloc.trace.trace import Trace
+
+    try:
+        with ReadProgress(trace) as progress:
+            loaded = Trace.open(
+                trace, start_map=start_map, migratetypes=migratetypes, progress=progress
+            )
+        with status() as progress:
+            results = compare(
+                loaded,
+                policies or ("linux", "sorted"),
+                region_pages=region_pages,
+                start=start,
+                memory_pages=memory_pages,
+                progress=progress,
+            )
+    except ValueError as error:
+        from pasralloc.errors import PasrallocError
+
+        if isinstance(error, PasrallocError):
+            raise
+        raise click.UsageError(str(error)) from None
+    quality = assess(loaded, results[0])
+    if as_json:
+        click.echo(to_json(quality, results))
+    else:
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100
+        print_comparison(Console(width=width, highlight=False), quality, results)
+    reasons = below_standard(quality) if strict else []
+    for reason in reasons:
+        click.echo(f"pasralloc: below --strict: {reason}", err=True)
+    if reasons:
+        sys.exit(QUALITY_BELOW_STRICT)
