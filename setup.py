@@ -80,5 +80,8 @@ setup(
             "warn.maybe_uninitialized": True,
         },
     ),
-    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
+    options={
+        "build_ext": {"parallel": os.cpu_count() or 1},
+        **({"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {}),
+    },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
@@ -16,6 +17,11 @@ _WHERE = {
     "Zone": "pasralloc._core.zoneobject",
     "ZoneSnapshot": "pasralloc._core.snapshot",
     "EVENT_DTYPE": "pasralloc._core.textparser",
+    "CorruptZone": "pasralloc.errors",
+    "InvalidFree": "pasralloc.errors",
+    "OutOfMemory": "pasralloc.errors",
+    "PasrallocError": "pasralloc.errors",
+    "TraceFormatError": "pasralloc.errors",
     "Policy": "pasralloc.policy.presets",
     "Result": "pasralloc.sim.replay",
     "StartMap": "pasralloc.trace.startmap",
@@ -25,9 +31,18 @@ _WHERE = {
 }
 
 
+def get_include() -> str:
+    """Directory of the C headers, for the include path of an extension that cimports pasralloc."""
+    return os.path.join(os.path.dirname(__file__), "include")
+
+
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         value = getattr(importlib.import_module(_WHERE[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

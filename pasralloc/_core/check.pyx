@@ -42,6 +42,7 @@ cdef enum:
     BAD_REGION_BIT
     BAD_ROOT_BIT
     BAD_CHANGED_ROOT
+    BAD_CHANGED_BIT
     NR_FAULTS
 
 # Where a list is at fault, "where" is order * 6 + migratetype.
@@ -71,6 +72,8 @@ TEXTS[BAD_RUN_LAST] = b"run of region {where} ends at node {found}, expected {ex
 TEXTS[BAD_REGION_BIT] = b"region bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
+
+TEXTS[BAD_CHANGED_BIT] = b"region {where} is marked as changed, there are {expected} regions"
 
 
 # What the tags say, to hold lists and counters against.
@@ -105,6 +108,9 @@ cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     for i in range(<uint64_t> (z.nr_regions + 63) >> 6):
         if (z.changed[i] != 0) != <bint> (z.changed_root >> i & 1):
             return fail(fault, BAD_CHANGED_ROOT, <int64_t> i, z.changed_root >> i & 1, z.changed[i] != 0)
+    for i in range(z.nr_regions, <uint64_t> (z.nr_regions + 63) & ~<uint64_t> 63):
+        if z.changed[i >> 6] >> (i & 63) & 1:
+            return fail(fault, BAD_CHANGED_BIT, <int64_t> i, 1, z.nr_regions)
     return OK
 
 
@@ -204,16 +210,17 @@ cdef int check_runs(
     fault_t *fault
 ) noexcept nogil:
     """Runs and region bitmap of one list say what walking it showed."""
-    cdef uint32_t i
+    cdef uint32_t i, nr_words = (z.nr_regions + 63) >> 6
     for i in range(z.nr_regions):
         if fl.runs[i].nr_blocks != lengths[i]:
             return fail(fault, BAD_RUN_LENGTH, i, fl.runs[i].nr_blocks, lengths[i])
         if lengths[i] != 0 and fl.runs[i].last != lasts[i]:
             return fail(fault, BAD_RUN_LAST, i, fl.runs[i].last, lasts[i])
+    for i in range(nr_words * 64):              # lengths beyond the last region are zero
         if (fl.leaf[i >> 6] >> (i & 63) & 1) != (lengths[i] != 0):
             return fail(fault, BAD_REGION_BIT, i, fl.leaf[i >> 6] >> (i & 63) & 1, lengths[i] != 0)
     for i in range(64):
-        if (fl.root >> i & 1) != (i < (z.nr_regions + 63) >> 6 and fl.leaf[i] != 0):
+        if (fl.root >> i & 1) != (i < nr_words and fl.leaf[i] != 0):
             return fail(fault, BAD_ROOT_BIT, i, fl.root >> i & 1, not (fl.root >> i & 1))
     return OK
 

@@ -1,0 +1,58 @@
+"""Instructions per operation of the pair scenario, counted with callgrind.
+
+    python benchmarks/instructions.py
+
+Both placements at 1 GiB and 64 regions. The floor is the same stream of
+operations with frees that are refused at once (the slots hold no pfn): loop,
+prefetch and dispatch of `Zone.run` without the allocator behind it.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+NR_OPS = 1_000_000
+FUNCTION = "rmqueue_zone_run"
+
+CHILD = """
+import sys
+sys.path.insert(0, {here!r})
+import numpy as np
+from pasralloc import Zone
+from streams import prepare
+zone = Zone(1 << 18, region_pages=1 << 12, placement={placement!r})
+scenario = prepare("pair", zone, {nr_ops})
+if {floor}:
+    scenario.ops["op"] = 1
+    scenario.slots[:] = -1
+scenario.run()
+"""
+
+
+def count(placement, *, floor=False):
+    """Instructions per operation inside `Zone.run`, inlined callees included."""
+    script = CHILD.format(here=str(Path(__file__).parent), placement=placement, nr_ops=NR_OPS, floor=floor)
+    with tempfile.TemporaryDirectory() as tmp:
+        out = Path(tmp) / "callgrind.out"
+        subprocess.run(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, "-c", script],
+            check=True, capture_output=True)
+        listing = subprocess.run(
+            ["callgrind_annotate", "--auto=no", str(out)], check=True, capture_output=True, text=True).stdout
+    return sum(
+        int(match[1].replace(",", "")) for match in re.finditer(rf"^\s*([\d,]+) .*{FUNCTION}\b", listing, re.MULTILINE)
+    ) / NR_OPS
+
+
+def main():
+    floor = count("linux", floor=True)
+    print(f"floor   {floor:6.1f}")
+    for placement in ("linux", "sorted"):
+        total = count(placement)
+        print(f"{placement:7} {total:6.1f}  less the floor {total - floor:6.1f}")
+
+
+if __name__ == "__main__":
+    main()

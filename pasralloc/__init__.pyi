@@ -1,0 +1,21 @@
+from pasralloc._core.batchcalls import OP_DTYPE as OP_DTYPE
+from pasralloc._core.snapshot import ZoneSnapshot as ZoneSnapshot
+from pasralloc._core.textparser import EVENT_DTYPE as EVENT_DTYPE
+from pasralloc._core.zonebase import BLOCK_DTYPE as BLOCK_DTYPE
+from pasralloc._core.zonebase import Block as Block
+from pasralloc._core.zoneobject import Zone as Zone
+from pasralloc.comparison import compare as compare
+from pasralloc.errors import CorruptZone as CorruptZone
+from pasralloc.errors import InvalidFree as InvalidFree
+from pasralloc.errors import OutOfMemory as OutOfMemory
+from pasralloc.errors import PasrallocError as PasrallocError
+from pasralloc.errors import TraceFormatError as TraceFormatError
+from pasralloc.policy.presets import Policy as Policy
+from pasralloc.sim.replay import Result as Result
+from pasralloc.sim.replay import replay as replay
+from pasralloc.trace.startmap import StartMap as StartMap
+from pasralloc.trace.trace import Trace as Trace
+
+__version__: str
+
+def get_include() -> str: ...

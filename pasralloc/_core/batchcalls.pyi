@@ -1,0 +1,3 @@
+import numpy as np
+
+OP_DTYPE: np.dtype[np.void]

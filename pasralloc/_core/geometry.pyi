@@ -1,0 +1,2 @@
+PLACEMENTS: tuple[str, ...]
+QUIRKS: tuple[str, ...]

@@ -1,0 +1,25 @@
+from collections.abc import Sequence
+from typing import Any, SupportsIndex, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pasralloc._core.zoneobject import Zone
+
+TRANSITION_DTYPE: np.dtype[np.void]
+
+@final
+class Replayer:
+    nr_empty_at_start: int
+    nr_packed_at_start: int
+    def __new__(
+        cls,
+        zone: Zone,
+        nr_pages: SupportsIndex,
+        type_map: Sequence[SupportsIndex],
+        *,
+        free_on_batched: bool = False,
+    ) -> Replayer: ...
+    def seed(self, pfns: ArrayLike, nrs: ArrayLike, types: ArrayLike, *, anew: bool) -> None: ...
+    def feed(self, events: NDArray[np.void]) -> None: ...
+    def result(self) -> dict[str, Any]: ...

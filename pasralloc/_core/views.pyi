@@ -1,0 +1,15 @@
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pasralloc._core.zonebase import ZoneBase
+
+LINK_DTYPE: np.dtype[np.void]
+RUN_DTYPE: np.dtype[np.void]
+REGION_DTYPE: np.dtype[np.void]
+
+def zone_arrays(zone: ZoneBase) -> dict[str, NDArray[Any]]: ...
+def freelist_arrays(
+    zone: ZoneBase, order: SupportsIndex, migratetype: SupportsIndex
+) -> dict[str, NDArray[Any]]: ...

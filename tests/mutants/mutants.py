@@ -1,0 +1,207 @@
+"""Seeded bugs. Each must make the default tests fail; `run.py` builds and proves it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One seeded bug.
+
+    Attributes
+    ----------
+    file : str
+        Below ``pasralloc/``.
+    old, new : str
+        *old* occurs exactly once in the file.
+    why : str
+        What the bug does.
+    killer : str
+        Tests that must notice: arguments of pytest.
+    """
+
+    file: str
+    old: str
+    new: str
+    why: str
+    killer: str
+
+
+MACHINE = "tests/test_zone_machine.py"
+ZONE = "tests/test_zone.py"
+CHECK = "tests/test_check.py"
+TEXT = "tests/test_text.py"
+REPLAY = "tests/test_replay.py"
+
+MUTANTS = [
+    Mutant(
+        "_core/bits.pxd",
+        "    if leaf[region >> 6] == 0:\n        root[0]",
+        "    if True:\n        root[0]",
+        "clearing one region hides the other 63 of its word from the search",
+        f"{MACHINE} {CHECK}",
+    ),
+    Mutant(
+        "_core/bits.pxd",
+        "cdef uint64_t word = leaf[w] & bits_below(region & 63)",
+        "cdef uint64_t word = leaf[w] & (bits_below(region & 63) << 1 | 1)",
+        "find-previous may return the region itself",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/bits.pxd",
+        "        root &= bits_below(w)",
+        "        root &= ~bits_below(w)",
+        "find-previous looks for a higher word where the own word has nothing",
+        f"{ZONE} tests/test_regions.py",
+    ),
+    Mutant(
+        "_core/freelist.pxd",
+        "        following = run.last\n        links[node].next = following",
+        "        following = run.last\n        run.last = node\n        links[node].next = following",
+        "the last block of a run is forgotten when another joins before it",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/freelist.pxd",
+        "            run.last = preceding\n",
+        "            run.last = node\n",
+        "removing the last block of a run leaves a stale end",
+        f"{MACHINE}",
+    ),
+    Mutant(
+        "_core/freelist.pxd",
+        "                fl.head_region = region_of(z, idx_of_node(following, order), mode)",
+        "                fl.head_region = region[0] + 1",
+        "the head's region is guessed instead of looked up when a run ends",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/freelist.pxd",
+        "    elif following == PASR_NIL:\n        fl.tail = preceding",
+        "    elif False:\n        fl.tail = preceding",
+        "removing the tail leaves it pointing at a block that is gone",
+        f"{MACHINE}",
+    ),
+    Mutant(
+        "_core/freelist.pxd",
+        "    if r.nr_free == r.managed:\n        regionmap_set(&z.changed_root, z.changed, region)\n    r.nr_free -= nr_pages",
+        "    r.nr_free -= nr_pages",
+        "the first allocation in an empty region is not published",
+        f"{ZONE} {REPLAY}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "        list_remove(z, buddy, order, tag_type(tag), region, mode)",
+        "        list_remove(z, buddy, order, migratetype, region, mode)",
+        "a merging buddy leaves the list of the freed page's type, not its own (bug of the v1 and v2 series)",
+        f"{MACHINE}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "        z.tags[idx | buddy] = 0\n",
+        "        z.tags[buddy] = 0\n",
+        "the upper half of a merge keeps its tag when it was the one freed",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "    if z.top_tags[idx >> PASR_MAX_PAGE_ORDER] == PASR_TAG_SPLIT:\n        z.tags[idx] = 0",
+        "    if False:\n        z.tags[idx] = 0",
+        "a block that is whole again keeps the tag of its first page",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "        while high > order:\n            high -= 1\n            zone_put(z, idx + (<pasr_idx_t> 1 << high), high,"
+        " migratetype, region, False, mode)",
+        "        while high > order:\n            high -= 1\n            zone_put(z, idx, high,"
+        " migratetype, region, False, mode)\n            idx += <pasr_idx_t> 1 << high",
+        "a split keeps the upper half: safe, but not the pfn that Linux hands out",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "    if order >= PASR_MAX_PAGE_ORDER - 1:\n        return False",
+        "    if order >= PASR_MAX_PAGE_ORDER - 2:\n        return False",
+        "the merge heuristic stops one order early",
+        f"{MACHINE}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "    return tag_is_free(z.tags[parent ^ (<pasr_idx_t> 2 << order)], order + 1)",
+        "    return tag_is_free(z.tags[parent ^ (<pasr_idx_t> 2 << order)], order)",
+        "the merge heuristic looks for a buddy of the wrong order",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/rmqueue.pxd",
+        "            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)",
+        "            return zone_take(z, order, order + lowest_bit(fit), other, migratetype, mode)",
+        "borrowing takes the smallest block of the other type",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/rmqueue.pxd",
+        "    for i in range(z.nr_fallbacks[migratetype]):",
+        "    for i in range(1, z.nr_fallbacks[migratetype]):",
+        "the first type of a fallback row is skipped",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/rmqueue.pxd",
+        "(order >= 0 and order != <int> tag_order(tag))):",
+        "(order >= 0 and order > <int> tag_order(tag))):",
+        "a free with too small an order is accepted",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/zone.pyx",
+        "            if idx - block.head >= half:",
+        "            if idx - block.head > half:",
+        "take_range keeps the wrong half when the page begins the upper one",
+        f"{MACHINE}",
+    ),
+    Mutant(
+        "_core/zone.pyx",
+        "        z.regions[region + 1].managed += <uint32_t> (idx + nr - region_end)",
+        "        z.regions[region].managed += <uint32_t> (idx + nr - region_end)",
+        "new pages beyond a region's end inside a block are credited to it",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/batch.pyx",
+        "            error = PASR_EALREADY        # named twice",
+        "            error = PASR_OK",
+        "a batch may free a block twice",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/image.pyx",
+        "            memset(z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), 0, PASR_TOP_PAGES)\n    image",
+        "            pass\n    image",
+        "restoring leaves tags of a block that was whole in the snapshot",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/text.pyx",
+        "    if event.event == PASR_EVENT_ALLOC and (pfn == UINT64_MAX or (pfn == 0 and page_is_null)):",
+        "    if event.event == PASR_EVENT_ALLOC and (pfn == UINT64_MAX or pfn == 0):",
+        "frame 0 is always taken for a failed allocation",
+        TEXT,
+    ),
+    Mutant(
+        "_core/replay.pyx",
+        "        if head < page or head + nr_block > stop:",
+        "        if False:",
+        "a partial free frees the whole block",
+        REPLAY,
+    ),
+    Mutant(
+        "_core/replay.pyx",
+        "    while needed != 0 and used <= r.held[needed - 1]:",
+        "    while needed != 0 and used < r.held[needed - 1]:",
+        "the packing bound needs one region too many when the pages fit exactly",
+        REPLAY,
+    ),
+]

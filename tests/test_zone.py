@@ -1,0 +1,542 @@
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+import pasralloc as pa
+from pasralloc.testing import freelist
+
+ENOMEM = -12
+
+
+@pytest.fixture(params=["sorted", "linux"])
+def placement(request):
+    return request.param
+
+
+def small_zone(nr_blocks=8, region_blocks=2, **options):
+    return pa.Zone(nr_blocks * 1024, region_pages=region_blocks * 1024, **options)
+
+
+class TestConstruction:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"region_pages": 1000}, "region_pages must be 1024 to .*, got 1000"),
+            ({"region_pages": 1500}, "region_pages must be a multiple of 1024 .*, got 1500"),
+            ({"region_pages": 0}, "got 0"),
+            ({"region_pages": -1024}, "got -1024"),
+            ({"nr_pages": 0}, "nr_pages must be 1 to .*, got 0"),
+            ({"nr_pages": -5}, "got -5"),
+            ({"nr_pages": 1 << 32}, "nr_pages must be .*, got 4294967296"),
+            ({"nr_pages": 1 << 80}, "nr_pages must be"),
+            ({"nr_pages": 4097 * 1024}, "make 4097 regions, expected at most 4096"),
+            ({"start_pfn": -1024}, "start_pfn must be 0 to .*, got -1024"),
+            ({"start_pfn": 1 << 50}, "start_pfn must be"),
+            ({"start_pfn": 1}, "start_pfn must be a multiple of 1024, got 0x1: start at 0x0 and declare the 1 pages"),
+            ({"placement": "sort"}, "placement must be one of 'linux', 'sorted', got 'sort'"),
+            ({"placement": None}, "placement must be one of"),
+            ({"kernel": "6.11"}, "kernel must be one of '3.9', '6.12', got '6.11'"),
+            ({"quirks": "all"}, "quirks must be one of 'fixed', 'posted', got 'all'"),
+            ({"pageblock_order": 11}, "pageblock_order must be 1 to 10, got 11"),
+            ({"absent": [(0, 5000)]}, "nr of the absent range at pfn 0x0 must be 1 to 4096, got 5000"),
+            ({"absent": [(0, 10), (9, 10)]}, "the absent range at pfn 0x9 overlaps the one before it"),
+            ({"absent": [(4096, 1)]}, "pfn of an absent range must be 0 to 4095, got 4096"),
+            ({"absent": [(0, 0)]}, "nr of the absent range at pfn 0x0 must be 1"),
+            ({"absent": [7]}, r"absent must hold \(pfn, nr\) pairs, got 7"),
+            ({"buffer": bytes(1 << 20)}, "buffer must be a writable"),
+            ({"buffer": bytearray(64)}, "buffer must hold at least"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_by_name(self, options, message):
+        arguments = {"nr_pages": 4096, "region_pages": 1024, **options}
+        with pytest.raises(ValueError, match=message):
+            pa.Zone(**arguments)
+
+    @pytest.mark.parametrize("value", [2.7, "4096", None, 1j])
+    def test_what_is_no_integer_is_a_type_error(self, value):
+        with pytest.raises(TypeError, match="nr_pages must be an integer, got"):
+            pa.Zone(value, region_pages=1024)
+        with pytest.raises(TypeError, match="region_pages must be an integer, got"):
+            pa.Zone(4096, region_pages=value)
+
+    def test_numpy_integers_are_integers(self):
+        assert pa.Zone(np.uint32(4096), region_pages=np.int64(1024)).nr_regions == 4
+
+    def test_the_last_region_may_be_short(self):
+        zone = pa.Zone(5000, region_pages=2048)
+        assert zone.nr_regions == 3
+        assert zone.region_managed.tolist() == [2048, 2048, 904]
+        zone.check()
+
+    def test_regions_need_not_be_powers_of_two(self):
+        zone = pa.Zone(12 * 1024, region_pages=3 * 1024)
+        assert [zone.region_of(pfn) for pfn in (0, 3071, 3072, 12287)] == [0, 0, 1, 3]
+
+    def test_4096_regions_of_any_multiple_of_a_block(self, placement):
+        zone = pa.Zone(4096 * 3072, region_pages=3072, placement=placement)
+        assert zone.nr_regions == 4096
+        assert zone.region_of(4096 * 3072 - 1) == 4095
+        zone.check()
+
+    def test_absent_pages_are_neither_managed_nor_given_out(self, placement):
+        zone = small_zone(2, 1, absent=[(10, 500), (1024, 1)], placement=placement)
+        assert zone.managed == zone.nr_free == 2048 - 501
+        pfns = zone.alloc_batch(np.zeros(2048, np.uint8))
+        got = set(pfns[pfns >= 0].tolist())
+        assert got == set(range(2048)) - set(range(10, 510)) - {1024}
+        assert zone.block_of(300) == (300, 0, "absent", None)
+
+    def test_a_zone_of_absent_pages_only_can_grow(self, placement):
+        zone = small_zone(2, 1, absent=[(0, 2048)], placement=placement)
+        assert zone.managed == 0
+        with pytest.raises(pa.OutOfMemory):
+            zone.alloc()
+        assert zone.block_of(1500) == (1024, 10, "absent", None)
+        zone.add_pages(100, 24)
+        assert zone.buddyinfo().tolist()[:5] == [0, 0, 2, 2, 0]
+        assert [freelist(zone, order, "movable") for order in (2, 3)] in (
+            [[120, 100], [112, 104]],  # sorted: before the last of the region
+            [[100, 120], [104, 112]],  # linux: fresh memory to the tail
+        )
+
+    def test_memory_may_be_the_callers(self):
+        nr_bytes = pa.Zone.buffer_size(4096, region_pages=1024)
+        memory = np.full(nr_bytes + 64, 0xAA, np.uint8)
+        start = -memory.ctypes.data % 64
+        zone = pa.Zone(4096, region_pages=1024, buffer=memory[start : start + nr_bytes])
+        zone.check()
+        assert zone.digest() == pa.Zone(4096, region_pages=1024).digest()
+        with pytest.raises(ValueError, match="multiple of 64"):
+            pa.Zone(1024, region_pages=1024, buffer=memory[start + 1 :])
+
+    def test_tables_take_at_most_13_bytes_per_page(self):
+        for nr_pages, region_pages in ((1 << 18, 1024), (1 << 22, 1024), (1 << 22, 1 << 16), (1 << 28, 1 << 16)):
+            assert pa.Zone.buffer_size(nr_pages, region_pages=region_pages) <= 13 * nr_pages
+
+
+class TestPlacement:
+    """Order of the lists, worked out by hand from the rules."""
+
+    def test_sorted_lists_serve_the_lowest_region_and_keep_its_first_block_last(self):
+        zone = small_zone(8, 2)
+        assert freelist(zone, 10, "movable") == [1024, 0, 3072, 2048, 5120, 4096, 7168, 6144]
+        assert [zone.alloc(10) for _ in range(8)] == [1024, 0, 3072, 2048, 5120, 4096, 7168, 6144]
+
+    def test_sorted_insertion_goes_just_before_the_last_block_of_the_region(self):
+        zone = small_zone(3, 3)
+        pages = [zone.alloc() for _ in range(1024)]
+        for pfn in (10, 20, 30, 40):
+            assert pfn + 1024 in pages
+            zone.free(pfn + 1024)
+        assert freelist(zone, 0, "movable") == [1044, 1054, 1064, 1034]
+
+    def test_linux_boot_order_follows_the_generation(self):
+        old = small_zone(3, 1, placement="linux", kernel="3.9")
+        new = small_zone(3, 1, placement="linux", kernel="6.12")
+        assert freelist(old, 10, "movable") == [2048, 1024, 0]
+        assert freelist(new, 10, "movable") == [0, 1024, 2048]
+
+    def test_linux_frees_go_to_the_head(self):
+        zone = small_zone(1, 1, placement="linux")
+        assert [zone.alloc() for _ in range(8)] == list(range(8))
+        for pfn in (0, 2, 5):
+            zone.free(pfn)
+        assert freelist(zone, 0, "movable") == [5, 2, 0]
+
+    def test_linux_frees_go_to_the_tail_when_the_buddy_of_the_parent_is_free(self):
+        zone = small_zone(1, 1, placement="linux")
+        for _ in range(6):
+            zone.alloc()
+        # 6-7 is free as a block of order 1: it is the buddy of the parent of page 4.
+        zone.free(0)
+        zone.free(4)
+        assert freelist(zone, 1, "movable") == [6]
+        assert freelist(zone, 0, "movable") == [0, 4]
+
+    def test_a_split_puts_the_largest_half_back_first(self, placement):
+        zone = small_zone(1, 1, placement=placement)
+        assert zone.alloc() == 0
+        assert [freelist(zone, order, "movable") for order in range(10)] == [[1 << k] for k in range(10)]
+
+    def test_posted_regions_credit_a_block_to_the_region_of_its_first_page(self):
+        # Region 0 holds the pages [1, 1025): its one block of 1024 pages starts at 1024 and counts in full.
+        zone = pa.Zone(4095, region_pages=1024, start_pfn=1, quirks="posted")
+        assert zone.region_managed.tolist() == [1024, 1024, 1024, 1023]
+        assert zone.region_nr_free.tolist() == [2047, 1024, 1024, 0]
+        zone.check()
+        # Taking the block apart moves its upper pages to the region where they lie.
+        zone.alloc_batch(np.zeros(1024, np.uint8))
+        zone.check()
+        assert zone.region_nr_free.sum() == zone.nr_free
+
+
+class TestTypes:
+    @pytest.mark.parametrize(("kernel", "numbers"), [("6.12", (0, 1, 2)), ("3.9", (0, 2, 1))])
+    def test_numbers_follow_the_kernel_generation(self, kernel, numbers):
+        zone = small_zone(kernel=kernel)
+        names = ("unmovable", "movable", "reclaimable")
+        assert tuple(zone.migratetypes.index(name) for name in names) == numbers
+        for name, number in zip(names, numbers, strict=True):
+            assert zone.block_of(zone.alloc(0, number)).migratetype == name
+
+    def test_a_dry_type_borrows_the_largest_block_and_nothing_is_retyped(self, placement):
+        zone = small_zone(4, 2, placement=placement)
+        first = zone.alloc(0, "movable")
+        pfn = zone.alloc(0, "unmovable")
+        assert pfn // 1024 != first // 1024, "the broken block is smaller"
+        assert freelist(zone, 9, "movable").__len__() == 2, "the remainder stays movable"
+        zone.free(pfn)
+        assert sum(map(len, (freelist(zone, k, "unmovable") for k in range(11)))) == 0
+
+    @pytest.mark.parametrize(
+        ("wanted", "row"),
+        [
+            ("unmovable", ("reclaimable", "movable")),
+            ("reclaimable", ("unmovable", "movable")),
+            ("movable", ("reclaimable", "unmovable")),
+        ],
+    )
+    def test_fallback_rows_are_those_of_linux(self, wanted, row, placement):
+        zone = small_zone(3, 1, placement=placement)
+        for block, name in enumerate((*row, wanted)):
+            zone.set_pageblocks(block * 1024, 1024, name)
+        assert [zone.alloc(10, wanted) // 1024 for _ in range(3)] == [2, 0, 1]
+        with pytest.raises(pa.OutOfMemory):
+            zone.alloc(0, wanted)
+
+    def test_a_free_goes_to_the_type_of_its_pageblock(self):
+        zone = small_zone(2, 1)
+        zone.set_pageblocks(1024, 1024, "reclaimable")
+        pfn = zone.alloc(9, "reclaimable")
+        assert pfn == 1024
+        zone.set_pageblocks(1024, 1024, "unmovable")
+        zone.free(pfn)
+        assert freelist(zone, 10, "unmovable") == [1024]
+
+    @pytest.mark.parametrize("bad", ["Movable", "highatomic", "cma", 3, -1, 6])
+    def test_a_type_that_cannot_be_requested_is_refused(self, bad):
+        with pytest.raises(ValueError, match="migratetype must be"):
+            small_zone().alloc(0, bad)
+
+
+class TestRefusals:
+    def refused(self, zone, error, match, call, *args):
+        before = zone.digest()
+        with pytest.raises(error, match=match):
+            call(*args)
+        assert zone.digest() == before
+        zone.check()
+
+    @pytest.mark.parametrize(
+        ("pfn", "order", "message"),
+        [
+            (1, None, "cannot free pfn 0x1: inside the block of order 2 at 0x0"),
+            (0, 3, "cannot free pfn 0x0: it heads a block of order 2, not 3"),
+            (4, None, "already free"),
+            (1023, None, "already free"),
+            (2000, None, "absent from the zone"),
+            (8192, None, "outside the zone, which spans pfns 0x0 to 0x1fff"),
+            (-1, None, "cannot free pfn -1: outside"),
+            ((1 << 63) - 1, None, "outside"),
+            (-(1 << 63), None, "outside"),
+        ],
+    )
+    def test_invalid_frees(self, pfn, order, message, placement):
+        zone = small_zone(absent=[(2000, 1)], placement=placement)
+        zone.take_range(0, 4)
+        self.refused(zone, pa.InvalidFree, message, zone.free, pfn, order)
+        self.refused(zone, pa.InvalidFree, message, zone.free_batch, [0, pfn], None if order is None else [2, order])
+
+    def test_a_double_free_is_refused_even_after_the_block_has_merged(self, placement):
+        zone = small_zone(placement=placement)
+        pfn = zone.alloc()
+        zone.free(pfn)
+        self.refused(zone, pa.InvalidFree, "already free", zone.free, pfn)
+
+    def test_a_batch_that_names_a_block_twice_frees_nothing(self, placement):
+        zone = small_zone(placement=placement)
+        a, b = zone.alloc(10), zone.alloc(3)
+        message = r"an earlier entry frees the same block \(entry 2\)"
+        self.refused(zone, pa.InvalidFree, message, zone.free_batch, [a, b, a])
+        self.refused(zone, pa.InvalidFree, message, zone.free_batch, [b, a, b], [3, 10, 3])
+
+    @pytest.mark.parametrize("order", [-1, 11, 1 << 70])
+    def test_orders_out_of_range(self, order):
+        zone = small_zone()
+        message = f"order must be 0 to 10, got {order}"
+        self.refused(zone, ValueError, message, zone.alloc, order)
+        self.refused(zone, ValueError, message, zone.free, 0, order)
+        self.refused(zone, ValueError, message, zone.split_allocated, 0, order)
+
+    @pytest.mark.parametrize("value", [2.7, "1", None])
+    def test_what_is_no_integer(self, value):
+        zone = small_zone()
+        self.refused(zone, TypeError, "order must be an integer", zone.alloc, value)
+        self.refused(zone, TypeError, "pfn must be an integer", zone.free, value)
+        self.refused(zone, TypeError, "pfn must be an integer", zone.take_range, value, 1)
+
+    def test_ranges_that_are_not_free(self):
+        zone = small_zone(absent=[(5000, 10)])
+        zone.take_range(100, 3)
+        refuse = (zone, ValueError)
+        self.refused(*refuse, "pfn 0x66 is allocated, expected free pages only", zone.take_range, 102, 5)
+        self.refused(*refuse, "pfn 0x1388 is absent, expected free pages only", zone.take_range, 4990, 20)
+        self.refused(*refuse, "9000 pages from pfn 0x0 do not lie in the zone", zone.take_range, 0, 9000)
+        self.refused(*refuse, "nr must be 1 to .*, got 0", zone.take_range, 0, 0)
+        self.refused(*refuse, "pfn 0x1392 is free, expected absent pages only", zone.add_pages, 5000, 11)
+        self.refused(*refuse, "3 pages from pfn 0x0 are not whole blocks", zone.set_pageblocks, 0, 3, "movable")
+        self.refused(*refuse, "do not lie in the zone", zone.set_pageblocks, 0, 9 * 1024, "movable")
+        self.refused(zone, pa.InvalidFree, "heads a block of order 1, not 2", zone.split_allocated, 100, 2)
+
+    def test_running_out_of_memory_changes_nothing(self, placement):
+        zone = small_zone(2, 1, placement=placement)
+        zone.alloc(0)
+        zone.alloc(10)
+        with pytest.raises(pa.OutOfMemory, match="no free block for a request of order 10, migratetype 'movable'") as e:
+            zone.alloc(10)
+        assert (e.value.order, e.value.migratetype) == (10, "movable")
+        self.refused(zone, MemoryError, "order 10", zone.alloc, 10, "unmovable")
+
+    def test_batches_refuse_bad_elements_before_anything_happens(self):
+        zone = small_zone()
+        call = zone.alloc_batch
+        self.refused(zone, ValueError, r"orders\[1\] must be 0 to 10, got 11", call, np.array([0, 11], np.uint8))
+        self.refused(zone, ValueError, r"orders\[1\] must be 0 to 10, got -1", call, [0, -1])
+        self.refused(zone, TypeError, "orders must be integers, got an array of float64", call, [0.0])
+        self.refused(zone, ValueError, "orders must have one dimension", call, [[0]])
+        self.refused(zone, ValueError, r"migratetypes\[0\] must be 0 to 2, got 3", call, [0], [3])
+        self.refused(zone, ValueError, "migratetypes must have 2 entries, got 1", call, [0, 0], [1])
+        self.refused(zone, ValueError, "out must have 1 entries, got 2", call, [0], "movable", np.empty(2, np.int64))
+        self.refused(zone, ValueError, "out must be a one-dimensional array of int64", call, [0], 1, np.empty(1, np.int32))
+        read_only = np.empty(1, np.int64)
+        read_only.flags.writeable = False
+        self.refused(zone, ValueError, "out must be a C-contiguous writable", call, [0], 1, read_only)
+        self.refused(zone, ValueError, r"pfns\[0\] must be less than", zone.free_batch, np.array([1 << 63], np.uint64))
+
+    def test_run_refuses_malformed_operations_before_anything_happens(self):
+        zone = small_zone()
+        slots = np.zeros(4, np.int64)
+        for field, value in (("op", 2), ("order", 11), ("migratetype", 3), ("flags", 2), ("slot", 4)):
+            ops = np.zeros(3000, pa.OP_DTYPE)
+            ops[2999][field] = value
+            self.refused(zone, ValueError, rf"ops\[2999\] is .*{field}={value}", zone.run, ops, slots)
+        self.refused(zone, ValueError, "ops must be a one-dimensional array of OP_DTYPE", zone.run, slots, slots)
+        self.refused(zone, TypeError, "ops must be a C-contiguous array", zone.run, [(0, 0, 0, 0, 0)], slots)
+
+    def test_a_zone_cannot_be_pickled_but_says_what_can(self):
+        with pytest.raises(TypeError, match=r"pickle zone\.snapshot"):
+            pickle.dumps(small_zone())
+
+
+class TestRun:
+    def test_failures_are_counted_and_the_stream_goes_on(self, placement):
+        zone = small_zone(1, 1, placement=placement)
+        slots = np.full(3, -1, np.int64)
+        ops = np.zeros(6, pa.OP_DTYPE)
+        ops["op"] = [0, 0, 1, 1, 0, 1]
+        ops["order"] = [10, 0, 0, 0, 3, 4]
+        ops["slot"] = [0, 1, 1, 0, 2, 2]
+        ops["flags"] = [0, 0, 0, 0, 0, 1]
+        # The second allocation finds nothing, its free names an errno; the last free has the wrong order.
+        assert zone.run(ops, slots) == 3
+        assert slots.tolist() == [0, ENOMEM, 0]
+        assert zone.nr_free == 1016
+
+    @pytest.mark.parametrize("nr", [0, 1, 511, 512, 513, 1023, 1024, 5000])
+    def test_streams_of_any_length_do_what_single_calls_do(self, nr, placement):
+        rng = np.random.default_rng(nr)
+        a, b = (small_zone(4, 2, placement=placement) for _ in range(2))
+        ops = np.zeros(nr, pa.OP_DTYPE)
+        ops["op"] = rng.random(nr) < 0.45
+        ops["order"] = rng.choice([0, 0, 0, 1, 4, 9], nr)
+        ops["migratetype"] = rng.integers(0, 3, nr)
+        ops["slot"] = rng.integers(0, 64, nr)
+        slots = np.full(64, -1, np.int64)
+        expected, nr_failed = slots.tolist(), 0
+        for op, order, migratetype, _, slot in ops.tolist():
+            try:
+                if op:
+                    b.free(expected[slot])
+                else:
+                    expected[slot] = b.alloc(order, migratetype)
+            except pa.OutOfMemory:
+                expected[slot], nr_failed = ENOMEM, nr_failed + 1
+            except pa.InvalidFree:
+                nr_failed += 1
+        assert a.run(ops, slots) == nr_failed
+        assert slots.tolist() == expected
+        assert a.digest() == b.digest()
+
+
+class TestState:
+    def test_a_snapshot_restores_every_answer(self, placement):
+        zone = small_zone(4, 2, placement=placement, absent=[(700, 3)])
+        rng = np.random.default_rng(1)
+        live = zone.alloc_batch(rng.choice([0, 1, 2, 5], 300))
+        zone.free_batch(rng.permutation(live)[:150])
+        saved = zone.snapshot()
+        first = zone.alloc_batch(np.zeros(500, np.uint8)).tolist()
+        assert zone.digest() != saved.digest
+        zone.restore(saved)
+        zone.check()
+        assert zone.digest() == saved.digest
+        assert zone.alloc_batch(np.zeros(500, np.uint8)).tolist() == first
+
+    def test_a_snapshot_survives_pickling_and_fits_another_zone_like_it(self, placement):
+        zone, other = (small_zone(placement=placement) for _ in range(2))
+        zone.alloc(3)
+        saved = pickle.loads(pickle.dumps(zone.snapshot()))
+        other.restore(saved)
+        assert other.digest() == zone.digest()
+        assert saved == zone.snapshot()
+        assert hash(saved) == hash(zone.snapshot())
+
+    def test_a_snapshot_of_another_kind_of_zone_is_refused(self):
+        zone = small_zone(4, 2)
+        before = zone.digest()
+        for other in (
+            small_zone(4, 2, placement="linux"),
+            small_zone(4, 2, kernel="3.9"),
+            small_zone(4, 1),
+            small_zone(5, 2),
+            small_zone(4, 2, start_pfn=1024),
+            small_zone(4, 2, pageblock_order=10),
+        ):
+            with pytest.raises(ValueError, match="is not of a zone like"):
+                zone.restore(other.snapshot())
+        with pytest.raises(TypeError):
+            zone.restore(None)
+        assert zone.digest() == before
+
+    def test_a_forged_snapshot_is_refused_and_leaves_the_zone_as_it_was(self, placement):
+        zone = small_zone(2, 1, placement=placement)
+        zone.alloc()
+        before = zone.digest()
+        image = zone.snapshot().image
+        with pytest.raises(ValueError, match="does not have the digest"):
+            pa.ZoneSnapshot(image, "0" * 32)
+        refused = 0
+        for at in range(0, len(image), 97):
+            forged = bytearray(image)
+            forged[at] ^= 0x5A
+            try:
+                zone.restore(pa.ZoneSnapshot(bytes(forged)))
+            except ValueError:
+                refused += 1
+            zone.check()
+            zone.restore(pa.ZoneSnapshot(image))
+            assert zone.digest() == before
+        assert refused > 10
+
+    def test_views_are_live_and_read_only(self):
+        zone = small_zone(2, 1)
+        free = zone.region_nr_free
+        zone.alloc(4)
+        assert free.tolist() == [1008, 1024]
+        with pytest.raises(ValueError, match="read-only"):
+            free[0] = 7
+        with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+            free.flags.writeable = True
+        del zone
+        assert free.tolist() == [1008, 1024]
+
+    def test_changed_regions_are_those_that_became_empty_or_used(self, placement):
+        zone = small_zone(4, 1, placement=placement)
+        assert zone.changed_regions() == []
+        pfn = zone.alloc(3)
+        assert zone.changed_regions() == [zone.region_of(pfn)]
+        other = zone.alloc(3)
+        assert zone.changed_regions() == []
+        zone.free(other)
+        zone.free(pfn)
+        assert zone.changed_regions() == [zone.region_of(pfn)]
+
+    def test_blocks_tile_what_is_managed(self, placement):
+        zone = small_zone(3, 1, absent=[(100, 29)], placement=placement)
+        pfns = zone.alloc_batch([3, 0, 9, 10])
+        blocks = zone.blocks()
+        assert (1 << blocks["order"].astype(np.int64)).sum() == zone.managed
+        assert sorted(blocks["pfn"][~blocks["is_free"]].tolist()) == sorted(pfns.tolist())
+        for pfn, order, number, is_free in blocks.tolist():
+            block = zone.block_of(pfn + (1 << order) - 1)
+            assert block == (pfn, order, "free" if is_free else "allocated", zone.migratetypes[number])
+
+    def test_repr_says_what_it_is(self):
+        assert repr(small_zone(2, 1)) == (
+            "<Zone 2048 pages from pfn 0x0, 2 regions of 1024, placement='sorted', kernel='6.12', 2048 free>")
+
+
+def test_calls_from_another_thread_are_refused_while_a_batch_runs_without_the_gil():
+    zone = pa.Zone(1 << 20, region_pages=1 << 15)
+    refused = []
+    stop = threading.Event()
+
+    def pester():
+        while not stop.is_set():
+            for call in (zone.alloc, zone.snapshot, zone.check, zone.blocks):
+                try:
+                    call()
+                except RuntimeError as error:
+                    refused.append(str(error))
+
+    thread = threading.Thread(target=pester)
+    thread.start()
+    try:
+        for _ in range(200):
+            try:
+                pfns = zone.alloc_batch(np.zeros(100_000, np.uint8))
+                zone.free_batch(pfns)
+            except RuntimeError as error:        # the other thread was inside check() or snapshot()
+                refused.append(str(error))
+            if len(refused) > 20:
+                break
+    finally:
+        stop.set()
+        thread.join()
+    zone.check()
+    assert refused
+    assert set(refused) == {"this zone is in use by a call that has released the GIL"}
+
+
+def test_a_stream_that_changes_while_it_runs_harms_nothing():
+    zone = pa.Zone(1 << 20, region_pages=1 << 15)
+    ops = np.zeros(200_000, pa.OP_DTYPE)
+    ops["op"][1::2] = 1
+    slots = np.full(1, -1, np.int64)
+    raw = ops.view(np.uint64)
+    stop = threading.Event()
+
+    def scribble():
+        rng = np.random.default_rng(0)
+        while not stop.is_set():
+            raw[rng.integers(0, len(raw), 64)] = rng.integers(0, 1 << 63, 64, dtype=np.uint64)
+
+    thread = threading.Thread(target=scribble)
+    thread.start()
+    try:
+        for _ in range(30):
+            ops[:] = 0
+            try:
+                zone.run(ops, slots)
+            except (ValueError, RuntimeError) as error:
+                assert "ops[" in str(error)
+            zone.check()
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_terabyte_costs_what_is_used_of_it():
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    zone = pa.Zone(1 << 28, region_pages=1 << 16)
+    pfns = zone.alloc_batch(np.arange(11).repeat(5))
+    zone.check()
+    zone.free_batch(pfns)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert zone.nr_regions == 4096
+    assert zone.nr_free == 1 << 28
+    assert grown < 100 * 1024, "KiB resident beyond what the process had"
