@@ -11,7 +11,7 @@ _SIZE = re.compile(r"\s*(\d+)\s*([KMGT]?)(?:iB|B)?\s*", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Bytes of a size such as ``32MiB``, ``512M`` or ``4096``.
+    """Parse a size such as ``32MiB``, ``512M`` or ``4096`` into bytes.
 
     Suffixes are binary, as everywhere in the kernel: ``M``, ``MB`` and ``MiB``
     are 2**20 bytes.
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_pages(text: str) -> int:
-    """Pages of 4 KiB in a size; a size that is no whole number of pages is refused.
+    """Parse a size into pages of 4 KiB; one that is no whole number of pages is refused.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def parse_pages(text: str) -> int:
 
 
 def format_size(nr_bytes: float) -> str:
-    """A size with a binary suffix, exact where it can be.
+    """Write a size with a binary suffix, exact where it can be.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def format_size(nr_bytes: float) -> str:
 
 
 def format_pages(nr_pages: float) -> str:
-    """Size of some pages.
+    """Write the size of some pages.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def format_pages(nr_pages: float) -> str:
 
 
 def format_count(number: float) -> str:
-    """A count with groups of three digits.
+    """Write a count with groups of three digits.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def format_count(number: float) -> str:
 
 
 def format_rate(per_second: float) -> str:
-    """Events per second.
+    """Write a number of events per second.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def format_rate(per_second: float) -> str:
 
 
 def format_seconds(nr_ns: float) -> str:
-    """A duration given in nanoseconds.
+    """Write a duration given in nanoseconds.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def format_seconds(nr_ns: float) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Share of a whole; empty if there is nothing to share.
+    """Write a share of a whole; empty if there is nothing to share.
 
     Examples
     --------

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.rmqueue cimport zone_alloc, zone_free
 from pasralloc._core.types cimport (
-    PASR_EALREADY, PASR_MAX_PAGE_ORDER, PASR_OK, PASR_TAG_FREE, PASR_TAG_TYPE, pasr_idx_t,
+    PASR_EALREADY, PASR_OK, PASR_TAG_FREE, PASR_TAG_TYPE, pasr_idx_t,
 )
 from pasralloc._core.zone cimport head_tag, idx_of, set_tag, tag_order, zone_free_error, zone_spans
 

@@ -16,7 +16,7 @@ class Generation(NamedTuple):
     fresh_to_tail: bool
 
 
-_FALLBACKS = {
+_FALLBACKS: dict[str, tuple[str, ...]] = {
     "unmovable": ("reclaimable", "movable"),
     "movable": ("reclaimable", "unmovable"),
     "reclaimable": ("unmovable", "movable"),

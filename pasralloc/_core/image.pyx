@@ -7,12 +7,12 @@ operations alike. Which regions changed lately belongs to the reader of that
 bitmap and is left out.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from pasralloc._core.bits cimport regionmap_set
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
+    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
     PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t,
     pasr_region_t, pasr_run_t,
 )

@@ -3,8 +3,7 @@
 from libc.stdint cimport int64_t
 
 from pasralloc._core.types cimport (
-    PASR_EALREADY, PASR_EDOM, PASR_EINVAL, PASR_ENXIO, PASR_ABSENT, PASR_ALLOCATED, PASR_FREE, pasr_block_t,
-    pasr_idx_t,
+    PASR_EALREADY, PASR_EINVAL, PASR_ENXIO, pasr_block_t, pasr_idx_t,
 )
 from pasralloc._core.zone cimport idx_of, pfn_of, zone_block_of, zone_spans
 

@@ -1,8 +1,8 @@
-from collections.abc import Buffer
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 EVENT_DTYPE: np.dtype[np.void]
 

@@ -1,6 +1,6 @@
 """The raw state of a zone as live, read-only arrays; for tests and for the curious."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.arena cimport ReadOnlyView
 from pasralloc._core.boundary cimport as_int

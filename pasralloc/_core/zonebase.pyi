@@ -1,8 +1,9 @@
-from collections.abc import Buffer, Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer, disjoint_base
 
 from pasralloc._core.snapshot import ZoneSnapshot
 
@@ -16,6 +17,7 @@ class Block(NamedTuple):
     state: str
     migratetype: str | None
 
+@disjoint_base
 class ZoneBase:
     placement: str
     kernel: str

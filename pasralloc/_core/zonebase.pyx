@@ -1,6 +1,6 @@
 """What a zone is: its memory, its geometry, its state, and questions about it."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from pasralloc._core.arena cimport Arena, ReadOnlyView
@@ -302,7 +302,7 @@ cdef class ZoneBase:
         try:
             nr_bytes = image_size(&self.c)
             image = PyBytes_FromStringAndSize(NULL, nr_bytes)
-            out = PyBytes_AS_STRING(image)
+            out = PyBytes_AsString(image)
             with nogil:
                 image_write(&self.c, out)
         finally:
@@ -345,7 +345,7 @@ cdef class ZoneBase:
         Costs what `snapshot` costs. A snapshot that was unpickled or built from
         bytes is checked in full as well. `changed_regions` starts afresh.
         """
-        cdef const char *image = PyBytes_AS_STRING(snapshot.image)
+        cdef const char *image = PyBytes_AsString(snapshot.image)
         cdef bytes before = None
         self.refuse_if_busy()
         if not image_fits(&self.c, image, len(snapshot.image)):
@@ -357,7 +357,7 @@ cdef class ZoneBase:
             try:
                 self.check()
             except CorruptZone as fault:
-                image_read(&self.c, PyBytes_AS_STRING(before))
+                image_read(&self.c, PyBytes_AsString(before))
                 raise ValueError(f"{snapshot!r} is not sound: {fault}") from None
 
     def digest(self):

@@ -1,8 +1,9 @@
-from collections.abc import Buffer, Iterable
+from collections.abc import Iterable
 from typing import SupportsIndex, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Buffer
 
 from pasralloc._core.zonebase import ZoneBase
 

@@ -38,7 +38,7 @@ PRESETS = {
 
 
 def policy_of(policy: str | Policy) -> Policy:
-    """The preset of that name; a policy is returned as it is.
+    """Look up the preset of that name; a policy is returned as it is.
 
     Raises
     ------

@@ -214,7 +214,7 @@ class ZoneMachine(RuleBasedStateMachine):
         assert self.zone.digest() == snapshot.digest
 
     def refused(self, error: type[Exception], call: Any, *args: Any) -> None:
-        """The call raises, and leaves no trace."""
+        """See the call raise, and leave no trace."""
         before = self.zone.digest()
         try:
             call(*args)

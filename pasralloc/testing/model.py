@@ -76,9 +76,11 @@ class ZoneModel:
     # Questions
 
     def region_of(self, pfn: int) -> int:
+        """Region in which a page lies."""
         return (pfn - self.start_pfn) // self.region_pages
 
     def pageblock_type(self, pfn: int) -> str:
+        """Migratetype of the pageblock of a page."""
         return self.pageblocks.get(pfn // self.pageblock_pages, "movable")
 
     def free_blocks(self) -> dict[int, tuple[int, str]]:
@@ -86,12 +88,14 @@ class ZoneModel:
         return {pfn: key for key, pfns in self.lists.items() for pfn in pfns}
 
     def region_nr_free(self) -> list[int]:
+        """Free pages per region; a block counts where it starts."""
         nr_free = [0] * self.nr_regions
         for pfn, (order, _) in self.free_blocks().items():
             nr_free[self.region_of(pfn)] += 1 << order
         return nr_free
 
     def region_managed(self) -> list[int]:
+        """Managed pages per region."""
         managed = [0] * self.nr_regions
         for pfn in self.managed:
             managed[self.region_of(pfn)] += 1
@@ -107,6 +111,7 @@ class ZoneModel:
         return None
 
     def copy(self) -> ZoneModel:
+        """Independent copy of the whole state."""
         return copy.deepcopy(self)
 
     # Lists
@@ -119,11 +124,8 @@ class ZoneModel:
             return
         region = self.region_of(pfn)
         run = [at for at, other in enumerate(pfns) if self.region_of(other) == region]
-        if run:
-            at = run[-1]  # just before the last block of the region
-        else:
-            at = sum(self.region_of(other) < region for other in pfns)
-        pfns.insert(at, pfn)
+        lower = sum(self.region_of(other) < region for other in pfns)
+        pfns.insert(run[-1] if run else lower, pfn)  # just before the last block of the region
 
     def split(self, pfn: int, low: int, high: int, migratetype: str) -> None:
         """Put back all but the lowest ``2**low`` pages, largest half first."""
@@ -147,6 +149,7 @@ class ZoneModel:
         raise OutOfMemory(order, migratetype)
 
     def free(self, pfn: int, order: int | None = None) -> None:
+        """Free the allocated block that starts at *pfn*."""
         if pfn not in self.allocated or order not in (None, self.allocated[pfn][0]):
             raise InvalidFree(pfn, "not the head of an allocated block of that order")
         self.give(pfn, self.allocated.pop(pfn)[0])
@@ -176,6 +179,7 @@ class ZoneModel:
         return max(k for k in range(limit + 1) if pfn % (1 << k) == 0 and 1 << k <= nr)
 
     def add_pages(self, pfn: int, nr: int) -> None:
+        """Free absent pages in the largest aligned blocks, in ascending order."""
         self.managed.update(range(pfn, pfn + nr))
         while nr:
             order = self.largest_piece(pfn, nr)
@@ -184,11 +188,14 @@ class ZoneModel:
             nr -= 1 << order
 
     def take_range(self, pfn: int, nr: int, migratetype: str = "movable") -> int:
+        """Allocate exactly these free pages; return the number of blocks made."""
         if nr < 1 or any(self.free_block_of(page) is None for page in range(pfn, pfn + nr)):
             raise ValueError("not a range of free pages")
         nr_blocks = 0
         while nr:
-            head, high, name = self.free_block_of(pfn)
+            block = self.free_block_of(pfn)
+            assert block is not None
+            head, high, name = block
             order = self.largest_piece(pfn, nr, high)
             self.lists[high, name].remove(head)
             while high > order:  # keep the half that holds pfn
@@ -203,6 +210,7 @@ class ZoneModel:
         return nr_blocks
 
     def split_allocated(self, pfn: int, order: int = 0) -> None:
+        """Turn an allocated block into blocks of *order*."""
         if pfn not in self.allocated or self.allocated[pfn][0] < order:
             raise InvalidFree(pfn, "not the head of an allocated block of at least that order")
         old, migratetype = self.allocated[pfn]
@@ -210,6 +218,7 @@ class ZoneModel:
             self.allocated[piece] = order, migratetype
 
     def set_pageblocks(self, pfn: int, nr: int, migratetype: str) -> None:
+        """Re-type whole blocks and move their free blocks to the lists of that type."""
         end = pfn + nr
         if (
             not self.start_pfn <= pfn < end <= self.end_pfn
