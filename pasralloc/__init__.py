@@ -26,7 +26,7 @@ _WHERE = {
     "Result": "pasralloc.sim.replay",
     "StartMap": "pasralloc.trace.startmap",
     "Trace": "pasralloc.trace.trace",
-    "compare": "pasralloc.compare",
+    "compare": "pasralloc.comparison",
     "replay": "pasralloc.sim.replay",
 }
 

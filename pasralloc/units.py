@@ -7,7 +7,7 @@ import re
 PAGE_BYTES = 4096
 
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"\s*(\d+)\s*([KMGT]?)(?:iB|B)?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+)\s*([KMGT]?)(?:iB|B)?\s*", re.IGNORECASE | re.ASCII)
 
 
 def parse_size(text: str) -> int:

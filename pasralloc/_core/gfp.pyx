@@ -9,6 +9,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
+from pasralloc._core.scan cimport is_digit, read_number
+
 
 cdef enum:
     NR_ENTRIES = 512
@@ -46,7 +48,7 @@ cdef dict all_names():
         "GFP_NOFS": reclaim | b["IO"],
         "GFP_ATOMIC": b["HIGH"] | b["KSWAPD_RECLAIM"],
         "GFP_NOIO": reclaim,
-        "GFP_NOWAIT": b["KSWAPD_RECLAIM"],
+        "GFP_NOWAIT": b["KSWAPD_RECLAIM"] | b["NOWARN"],
         "GFP_IOFS": b["IO"] | b["FS"],
         "__GFP_RECLAIM": reclaim,
         "GFP_WAIT": b["DIRECT_RECLAIM"],
@@ -89,24 +91,11 @@ cdef uint32_t bits_of_name(const char *text, size_t length) noexcept nogil:
 
 
 cdef uint32_t bits_of_number(const char *text, size_t length) noexcept nogil:
-    """Decimal, or hexadecimal after 0x; digits that do not fit 31 bits become OTHER."""
+    """Decimal, or hexadecimal after 0x; what does not fit 32 bits becomes OTHER."""
     cdef uint64_t value = 0
-    cdef uint32_t base = 10
-    cdef size_t i = 0
-    cdef uint32_t digit
-    if length > 2 and text[0] == c'0' and text[1] == c'x':
-        base = 16
-        i = 2
-    while i < length:
-        digit = <uint8_t> text[i] - c'0'
-        if digit > 9:
-            digit = (<uint8_t> text[i] | 32) - c'a' + 10u
-        if digit >= base:
-            return OTHER
-        value = value * base + digit
-        if value >> 32:
-            return OTHER
-        i += 1
+    cdef const char *end = text + length
+    if not read_number(&text, end, False, &value) or text != end or value >> 32:
+        return OTHER
     return <uint32_t> value
 
 
@@ -118,7 +107,7 @@ cdef uint32_t take_apart(const char *text, size_t length) noexcept nogil:
         bar = <const char *> memchr(text, c'|', end - text)
         if bar == NULL:
             bar = end
-        if c'0' <= text[0] <= c'9':
+        if is_digit(text[0]):
             bits |= bits_of_number(text, bar - text)
         else:
             bits |= bits_of_name(text, bar - text)

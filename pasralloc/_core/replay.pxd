@@ -18,7 +18,7 @@ ctypedef struct counts_t:
     uint64_t frees
     uint64_t failed_allocs               # that failed in the traced kernel
     uint64_t failures                    # that failed in the zone under test
-    uint64_t unplaced_frees              # frees of blocks whose allocation failed here
+    uint64_t unplaced_frees              # pages freed whose allocation failed here
     uint64_t unknown_frees               # of pages the trace and the start say nothing of
     uint64_t unknown_free_pages
     uint64_t free_of_free                # of pages known to be free
@@ -28,7 +28,7 @@ ctypedef struct counts_t:
     uint64_t missing_pages               # of frees that covered more than was live
     uint64_t added_pages                 # memory that came online
     uint64_t bad_records
-    uint64_t batched                     # second records of batched frees
+    uint64_t batched                     # batched records that free nothing: second records, mostly
     uint64_t lost_frees                  # those of them whose page was still live
     uint64_t lost_marks
     uint64_t other_records
@@ -61,13 +61,19 @@ ctypedef struct replay_t:
     uint32_t nr_managed                  # regions that manage any pages
     uint32_t *capacities                 # managed pages per region, largest first
     uint64_t *held                       # pages that the i largest regions hold
-    bint is_started
+    bint is_started                      # an event was replayed
+    bint is_timed                        # one that has a time stamp: first_ns is set
     int64_t first_ns
     int64_t now_ns
     int64_t changed_ns                   # since when nr_empty holds
     int64_t packed_ns                    # since when nr_packed holds
     double empty_ns                      # integral of nr_empty over time
     double packed_sum_ns                 # integral of nr_packed over time
+
+
+cdef inline double elapsed(int64_t since_ns, int64_t now_ns) noexcept nogil:
+    """Time between two stamps, the second not less than the first; any stamps are safe."""
+    return <double> (<uint64_t> now_ns - <uint64_t> since_ns)
 
 
 cdef void place_where_it_was(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil

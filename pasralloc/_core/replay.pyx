@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 from pasralloc._core.bits cimport __builtin_prefetch, lowest_bit
 from pasralloc._core.events cimport (
     PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_FREE_BATCHED, PASR_EVENT_LOST,
-    PASR_EVENT_OLD_NAME, pasr_event_t,
+    PASR_EVENT_OLD_NAME, PASR_EVENT_UNTIMED, pasr_event_t,
 )
 from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc, zone_free
 from pasralloc._core.types cimport (
@@ -92,7 +92,7 @@ cdef void follow_packing(replay_t *r) noexcept nogil:
     while needed != 0 and used <= r.held[needed - 1]:
         needed -= 1
     if r.nr_managed - needed != r.nr_packed:
-        r.packed_sum_ns += <double> r.nr_packed * (r.now_ns - r.packed_ns)
+        r.packed_sum_ns += r.nr_packed * elapsed(r.packed_ns, r.now_ns)
         r.packed_ns = r.now_ns
         r.nr_packed = r.nr_managed - needed
     r.nr_needed = needed
@@ -126,7 +126,7 @@ cdef void note_changes(replay_t *r) noexcept nogil:
             is_empty = z.regions[region].managed != 0 and z.regions[region].nr_free == z.regions[region].managed
             if is_empty == <bint> (r.empty[region >> 6] >> (region & 63) & 1):
                 continue
-            r.empty_ns += <double> r.nr_empty * (r.now_ns - r.changed_ns)
+            r.empty_ns += r.nr_empty * elapsed(r.changed_ns, r.now_ns)
             r.changed_ns = r.now_ns
             r.nr_empty += 1 if is_empty else -1
             r.empty[region >> 6] ^= <uint64_t> 1 << (region & 63)
@@ -272,23 +272,40 @@ cdef inline bint is_good(const replay_t *r, const pasr_event_t *e) noexcept nogi
             and e.pfn & ((<int64_t> 1 << e.order) - 1) == 0)
 
 
-cdef inline void step(replay_t *r, const pasr_event_t *e, int mode) noexcept nogil:
-    cdef bint is_free = e.event == PASR_EVENT_FREE
-    if not r.is_started:
-        r.is_started = True
+cdef bint frees_by_batch(replay_t *r, const pasr_event_t *e) noexcept nogil:
+    """Whether a batched record is the only one of a free; otherwise it is counted here."""
+    cdef bint is_second = not is_good(r, e) or not is_live(r, e.pfn)
+    # Up to Linux 3.2 either record can be missing. Later a live page says that the first was lost.
+    if not is_second and (r.free_on_batched or e.flags & PASR_EVENT_OLD_NAME):
+        return True
+    r.counts.batched += 1
+    r.counts.lost_frees += not is_second
+    return False
+
+
+cdef void give_back_batched(replay_t *r, uint64_t page, int mode) noexcept nogil:
+    """Free the live block that starts at *page*: batched records do not say its order."""
+    cdef uint64_t nr = 0
+    if block_of(r, page, &nr) == page:
+        release(r, page, nr)
+    else:
+        give_back(r, page, 0, mode)
+
+
+cdef inline void keep_time(replay_t *r, const pasr_event_t *e) noexcept nogil:
+    """Move the clock on to an event; it starts with the first one that has a time stamp."""
+    if e.flags & PASR_EVENT_UNTIMED:
+        return
+    if cython.unlikely(not r.is_timed):
+        r.is_timed = True
         r.first_ns = r.now_ns = r.changed_ns = r.packed_ns = e.time_ns
     elif e.time_ns > r.now_ns:
         r.now_ns = e.time_ns
-    if e.event == PASR_EVENT_FREE_BATCHED:
-        r.counts.batched += 1
-        if not is_good(r, e) or not is_live(r, e.pfn):
-            return                                          # the usual second record
-        # Up to Linux 3.2 it can be the only record of a free; later it says that the first was lost.
-        is_free = r.free_on_batched or e.flags & PASR_EVENT_OLD_NAME
-        if not is_free:
-            r.counts.lost_frees += 1
-            return
-    if is_free:
+
+
+cdef inline void step(replay_t *r, const pasr_event_t *e, int mode) noexcept nogil:
+    keep_time(r, e)
+    if e.event == PASR_EVENT_FREE:
         if not is_good(r, e):
             r.counts.bad_records += 1
             return
@@ -303,6 +320,11 @@ cdef inline void step(replay_t *r, const pasr_event_t *e, int mode) noexcept nog
             return
         r.counts.allocs += 1
         take(r, e.pfn, e.order, r.type_map[e.migratetype & 15], mode)
+    elif e.event == PASR_EVENT_FREE_BATCHED:
+        if not frees_by_batch(r, e):
+            return
+        r.counts.frees += 1
+        give_back_batched(r, e.pfn, mode)
     else:
         r.counts.lost_marks += e.event == PASR_EVENT_LOST
         r.counts.other_records += e.event != PASR_EVENT_LOST
@@ -347,6 +369,7 @@ cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr
     """
     cdef pasr_event_t copy[NR_COPIED]
     cdef uint64_t done = 0, nr_copied, nr_replayed
+    r.is_started = r.is_started or nr != 0
     while done < nr:
         nr_copied = nr - done if nr - done < NR_COPIED else NR_COPIED
         memcpy(copy, events + done, nr_copied * sizeof(pasr_event_t))

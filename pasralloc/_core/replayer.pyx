@@ -3,14 +3,14 @@
 cimport cython
 from cpython.buffer cimport Py_buffer, PyBuffer_Release
 from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from pasralloc._core.arena cimport Arena
 from pasralloc._core.boundary cimport as_int, get_array
 from pasralloc._core.events cimport pasr_event_t
 from pasralloc._core.replay cimport (
-    counts_t, mark_start, pages_t, place_anew, place_where_it_was, replay_events, replay_t, start_counting, transition_t,
+    elapsed, mark_start, pages_t, place_anew, place_where_it_was, replay_events, replay_t, start_counting,
+    transition_t,
 )
 from pasralloc._core.types cimport PASR_MAX_FRAMES, PASR_NR_PCPTYPES, pasr_idx_t
 from pasralloc._core.zoneobject cimport Zone
@@ -209,7 +209,7 @@ cdef class Replayer:
     def result(self):
         """What has come out so far: dict of str to numbers, and the transitions as one array."""
         cdef replay_t *r = &self.r
-        cdef double span = <double> (r.now_ns - r.first_ns)
+        cdef double span = elapsed(r.first_ns, r.now_ns)
         touched = np.unpackbits(
             np.frombuffer((<char *> r.touched)[:((r.zone.nr_regions + 63) >> 6) * 8], np.uint8), bitorder="little")
         return {
@@ -218,11 +218,11 @@ cdef class Replayer:
             "last_ns": r.now_ns,
             "regions_touched": int(touched.sum()),
             "empty_start": self.nr_empty_at_start,
-            "empty_mean": (r.empty_ns + <double> r.nr_empty * (r.now_ns - r.changed_ns)) / span if span > 0 else (
+            "empty_mean": (r.empty_ns + r.nr_empty * elapsed(r.changed_ns, r.now_ns)) / span if span > 0 else (
                 <double> r.nr_empty),
             "empty_end": r.nr_empty,
             "packed_start": self.nr_packed_at_start,
-            "packed_mean": (r.packed_sum_ns + <double> r.nr_packed * (r.now_ns - r.packed_ns)) / span if span > 0 else (
+            "packed_mean": (r.packed_sum_ns + r.nr_packed * elapsed(r.packed_ns, r.now_ns)) / span if span > 0 else (
                 <double> r.nr_packed),
             "packed_end": r.nr_packed,
             "transitions": (

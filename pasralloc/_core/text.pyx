@@ -59,12 +59,12 @@ cdef inline const char *read_page(const char *p, const char *end, bint *is_null)
     """Skip the page pointer, which is a hash, an address or a copy of the pfn; note whether it is null."""
     cdef const char *start
     cdef const char *c
-    if p < end and is_blank(p[0]):                          # "page= (null)"
+    if end - p > 1 and is_blank(p[0]) and p[1] == c'(':     # "page= (null)"
         p += 1
     start = p
     p = skip_value(p, end)
     is_null[0] = True
-    if start < p and start[0] == c'(':
+    if matches(start, p - start, b"(null)", 6):
         return p
     c = start
     while c < p and (c[0] == c'0' or (c[0] == c'x' and c == start + 1)):
@@ -156,7 +156,10 @@ cdef int read_fields(text_state_t *state, const char *p, const char *end, pasr_e
                 return LINE_BAD
             if small == 1:
                 event.flags |= PASR_EVENT_REFILL if key == KEY_REFILL else PASR_EVENT_OWNERSHIP
-        p = skip_value(p, end)
+        else:
+            p = skip_value(p, end)
+        if p < end and not is_blank(p[0]):                  # a number that is none, as in "pfn=12cc5d"
+            return LINE_BAD
         key = read_key(&p, end)
     return finish_fields(event, seen, page_is_null, number)
 
@@ -260,7 +263,6 @@ cdef void read_task(text_state_t *state, const char *line, const char *end, pasr
         end -= 1
         while end > line and is_digit((end - 1)[0]):
             end -= 1
-    event.pid = <int32_t> pid
     if end > line and (end - 1)[0] == c'-':
         end -= 1
     else:
@@ -272,6 +274,9 @@ cdef void read_task(text_state_t *state, const char *line, const char *end, pasr
             comm = colon + 1
     while comm < end and is_blank(comm[0]):
         comm += 1
+    if end - comm > 4 and memcmp(comm, b":-1 ", 4) == 0:         # perf: the thread is gone, its pid -1
+        return
+    event.pid = <int32_t> pid
     note_task(state, event.pid, comm, end - comm)
 
 
@@ -325,13 +330,14 @@ cdef void read_columns(text_state_t *state, const char *line, const char *end, p
         start = token_start(line, end)
         if start == end:
             break
-        if not has_time:
-            # Between time and name there may be a delta "(+15)", a period, or "|  /*".
-            has_time = (end - 1)[0] == c':' and read_time(start, end - 1, &time_ns)
-            if not has_time and nr_tokens == 1 and end - start == 2 and memcmp(start, b"/*", 2) == 0:
-                has_time = read_graph_columns(line, start, event, &time_ns)
-                break
-        elif is_processor(start, end, &event.cpu):
+        # Between time and name there may be a delta "(+15)", a period, or "|  /*".
+        if not has_time and (end - 1)[0] == c':' and read_time(start, end - 1, &time_ns):
+            has_time = True
+        elif nr_tokens == 1 and end - start == 2 and memcmp(start, b"/*", 2) == 0:
+            has_time = read_graph_columns(line, start, event, &time_ns)
+            break
+        # Where there is no time, only brackets tell a processor from what else there may be.
+        elif (has_time or start[0] == c'[') and is_processor(start, end, &event.cpu):
             read_task(state, line, start, event)
             break
         end = start
@@ -342,16 +348,20 @@ cdef void read_columns(text_state_t *state, const char *line, const char *end, p
 
 
 cdef bint read_lost(const char *line, const char *end, pasr_event_t *event) noexcept nogil:
-    """Read ``CPU:1 [LOST 12 EVENTS]``."""
+    """Read ``CPU:1 [LOST 12 EVENTS]``, or ``CPU:1 [12 EVENTS DROPPED]`` of trace-cmd; the number may be missing."""
     cdef uint64_t cpu = 0, nr = 0
-    if end - line < 10 or memcmp(line, b"CPU:", 4) != 0:
+    cdef bint is_mark
+    if not starts_with(&line, end, b"CPU:", 4) or not read_number(&line, end, False, &cpu):
         return False
-    line += 4
-    if not read_number(&line, end, False, &cpu) or end - line < 7 or memcmp(line, b" [LOST ", 7) != 0:
+    if not starts_with(&line, end, b" [", 2):
         return False
-    line += 7
+    is_mark = starts_with(&line, end, b"LOST ", 5)
     if not read_number(&line, end, False, &nr):
         nr = 0
+    elif not is_mark:
+        starts_with(&line, end, b" ", 1)
+    if not is_mark and not starts_with(&line, end, b"EVENTS DROPPED]", 15):
+        return False
     event.event = PASR_EVENT_LOST
     event.cpu = <uint16_t> cpu if cpu < 65535 else 65535
     event.pfn = <int64_t> nr if nr <= INT64_MAX else 0

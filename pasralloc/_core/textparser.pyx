@@ -2,13 +2,14 @@
 
 cimport cython
 from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy
 
 from pasralloc._core.boundary cimport get_array
 from pasralloc._core.events cimport (
-    PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_LOST, PASR_NR_EVENT_KINDS, pasr_event_t,
+    PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_LOST, PASR_EVENT_UNTIMED,
+    PASR_NR_EVENT_KINDS, pasr_event_t,
 )
 from pasralloc._core.gfp cimport GFP_MOVABLE, GFP_RECLAIMABLE
 from pasralloc._core.text cimport (
@@ -44,7 +45,8 @@ ctypedef struct tally_t:
     uint64_t nr_failed
     uint64_t nr_pages_allocated
     uint64_t types_by_gfp[16][3]         # migratetype of mm_page_alloc by gfp: neither, movable, reclaimable
-    int64_t first_ns
+    int64_t first_ns                     # of the first event that has a time stamp
+    bint is_timed                        # first_ns is set
     int64_t end_pfn                      # one more than the last pfn of an allocation or free
     uint64_t nr_quotes
     quote_t quotes[5]
@@ -52,7 +54,8 @@ ctypedef struct tally_t:
 
 cdef inline void count_event(tally_t *tally, const pasr_event_t *event) noexcept nogil:
     cdef int64_t end_pfn
-    if tally.nr_by_line[LINE_EVENT] == 1:
+    if not tally.is_timed and not event.flags & PASR_EVENT_UNTIMED:
+        tally.is_timed = True
         tally.first_ns = event.time_ns
     tally.nr_by_event[event.event] += 1
     if event.event == PASR_EVENT_LOST:
@@ -97,15 +100,14 @@ cdef const char *parse_block(
     while p < end and nr_events[0] < room:
         newline = <const char *> memchr(p, c'\n', end - p)
         if newline == NULL:
-            if not at_end and end - p < MAX_LINE:
+            if not at_end and not skip_rest[0] and end - p < MAX_LINE:
                 return p
             newline = end
-            if not at_end:
-                skip_rest[0] = True
-        if end - newline > 0 and skip_rest[0]:              # the rest of a line that was given up
-            skip_rest[0] = False
+        if skip_rest[0]:                                    # more of a line that was given up
+            skip_rest[0] = newline == end
             p = newline + 1
             continue
+        skip_rest[0] = newline == end
         tally.nr_lines += 1
         kind = LINE_BAD
         if newline - p < MAX_LINE:
@@ -196,7 +198,7 @@ cdef class TextParser:
         }
 
     def summary(self):
-        """What was counted so far: dict of str to int, list or array; see `pasralloc.trace.quality`."""
+        """What was counted so far: dict of str to int, list or array; see `pasralloc.analysis.quality`."""
         cdef tally_t *t = self.tally
         return {
             "lines": t.nr_lines,

@@ -95,7 +95,7 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
 
 
 def _assumptions(trace: Trace) -> list[str]:
-    """What moves the answer and is not in the trace."""
+    """List what moves the answer and is not in the trace."""
     assumptions = [
         "all memory is one zone, without per-CPU lists, watermarks or reclaim",
         "a region holds adjacent pages: interleaving over channels or ranks would defeat it",
@@ -103,13 +103,15 @@ def _assumptions(trace: Trace) -> list[str]:
     ]
     if trace.start_map is None:
         assumptions.insert(0, "memory is empty when the trace begins: no start map was given")
+    if trace.has_batched_frees_only:
+        assumptions.insert(0, "batched records are frees: the trace has no mm_page_free")
     if trace.numbering.source.startswith("assumed"):
         assumptions.insert(0, f"migratetypes: {trace.numbering.source}")
     return assumptions
 
 
 def below_standard(quality: dict[str, Any]) -> list[str]:
-    """What a strict reader would refuse a trace for; empty if there is nothing."""
+    """List what a strict reader would refuse a trace for; empty if there is nothing."""
     reasons = []
     if quality["bad_lines"]:
         reasons.append(f"{quality['bad_lines']} lines name a page event but do not parse")

@@ -22,14 +22,12 @@ Examples:
 """
 
 
-class _Pages(click.ParamType):
+class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A size in whole pages, such as 32MiB."""
 
     name = "size"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
         try:
@@ -48,24 +46,38 @@ class _Pages(click.ParamType):
     help="Policy to replay under; repeatable.  [default: linux, sorted]",
 )
 @click.option(
-    "--region", "region_pages", type=_Pages(), default="128MiB", show_default=True,
+    "--region",
+    "region_pages",
+    type=_Pages(),
+    default="128MiB",
+    show_default=True,
     help="Size of a region, a multiple of 4 MiB.",
 )
 @click.option(
-    "--memory", "memory_pages", type=_Pages(), default=None,
+    "--memory",
+    "memory_pages",
+    type=_Pages(),
+    default=None,
     help="Memory of the machine.  [default: what the start map covers, or what the trace names]",
 )
 @click.option(
-    "--start", type=click.Choice(["recorded", "booted"]), default="recorded", show_default=True,
+    "--start",
+    type=click.Choice(["recorded", "booted"]),
+    default="recorded",
+    show_default=True,
     help="Pages in use before the trace sit where they sat, or are placed anew by the policy.",
 )
 @click.option(
-    "--start-map", type=click.Path(exists=True), default=None,
+    "--start-map",
+    type=click.Path(exists=True),
+    default=None,
     help="What each page held when the trace began: a start map, or a directory with copies of"
     " kpageflags, kpagecount, zoneinfo and iomem.",
 )
 @click.option(
-    "--migratetypes", metavar="NAMES", default=None,
+    "--migratetypes",
+    metavar="NAMES",
+    default=None,
     help="Migratetypes in the traced kernel's order, joined by commas.  [default: inferred]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 4 if events were lost or do not parse.")
@@ -81,7 +93,7 @@ def command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Replay TRACE under several allocator policies: which regions of memory could have slept?
+    """Replay TRACE under several allocator policies and see which regions of memory could have slept.
 
     TRACE is text of ftrace, perf script or trace-cmd report, plain or compressed;
     "-" is standard input, "sample:demo" and "sample:t1" come with the package.
@@ -90,7 +102,7 @@ def command(
 
     from pasralloc.analysis.quality import assess, below_standard
     from pasralloc.cli.progress import ReadProgress, status
-    from pasralloc.compare import compare
+    from pasralloc.comparison import compare
     from pasralloc.report.comparison import print_comparison, to_json
     from pasralloc.trace.trace import Trace
 

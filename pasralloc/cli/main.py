@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -48,8 +49,11 @@ def main(*args: Any) -> None:
     """Run the command line; bad input ends with a message and exit code 3."""
     from pasralloc.errors import PasrallocError
 
+    # A name of a file or task that the encoding of the terminal lacks must not end in a traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli(*args)
-    except (PasrallocError, OSError) as error:
+    except (PasrallocError, OSError, MemoryError) as error:
         click.echo(f"pasralloc: {error}", err=True)
         sys.exit(BAD_INPUT)

@@ -27,6 +27,7 @@ class ReadProgress:
         self._task = self._bar.add_task("", total=os.path.getsize(path) if is_plain else None)
 
     def __call__(self, nr_bytes: int) -> None:
+        """Show that *nr_bytes* have been read."""
         self._bar.update(self._task, completed=nr_bytes)
 
     def __enter__(self) -> ReadProgress:
@@ -44,7 +45,7 @@ class ReadProgress:
 
 @contextmanager
 def status() -> Iterator[Callable[[str], None]]:
-    """A line that names what is being replayed."""
+    """Show a line that names what is being replayed."""
     console = Console(stderr=True)
     if not sys.stderr.isatty():
         yield lambda name: None

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pasralloc.compare import equal_groups
+from pasralloc.comparison import equal_groups
 from pasralloc.report.strip import strip
 from pasralloc.sim.replay import Result
 from pasralloc.units import format_count, format_pages, format_rate, format_seconds
@@ -83,9 +83,10 @@ def print_quality(console: Console, quality: dict[str, Any]) -> None:
     skipped = f"{format_count(quality['bad_lines'])} unparsable, {format_count(quality['other_events'])} other events"
     table.add_row("lines", f"{format_count(quality['lines'])}; {skipped}")
     for quote in quality["bad_quotes"]:
-        table.add_row("", Text(f"line {quote['line']}: {quote['text']}"))
+        table.add_row("", Text(f"line {quote['line']}: {quote['text']!r}"))
     lost = f"{format_count(quality['lost_events'])} events at {format_count(quality['lost_marks'])} marks"
-    table.add_row("lost", lost + (f"; damaged: {quality['damage']}" if quality["damage"] else ""))
+    damage = f"; damaged: {quality['damage']}" if quality["damage"] else ""
+    table.add_row("lost", Text(lost + damage))
     types = quality["migratetypes"]
     names = ", ".join(f"{number} {name}" for number, name in enumerate(types["names"]))
     table.add_row("migratetypes", f"{names} ({types['source']})")
@@ -171,7 +172,11 @@ def print_strips(console: Console, results: Sequence[Result]) -> None:
     first = results[0]
     nr_regions = len(first.managed)
     per_character = -(-nr_regions // width)
-    scale = "one character a region" if per_character == 1 else f"about {per_character} regions a character"
+    scale = (
+        "one character a region"
+        if per_character == 1
+        else f"about {per_character} regions a character"
+    )
     console.print(f"\nPages in use per region, lowest region first ({scale};")
     console.print("blank: no memory, dot: completely free):")
     rows = [("start", first.used_start)] + [(r.policy.name, r.used_end) for r in results]

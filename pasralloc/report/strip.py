@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BARS = "·▁▂▃▄▅▆▇█"
-ASCII = ".123456789"[:9]
+ASCII = ".12345678"
 
 
 def strip(

@@ -1,4 +1,4 @@
-"""What-if replay of a trace: would this allocator have left regions empty?"""
+"""What-if replay of a trace, to see whether another allocator would have left regions empty."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Result:
         return self.nr_events / self.seconds if self.seconds else 0.0
 
     def outcome(self) -> tuple[Any, ...]:
-        """What a comparison is about; equal outcomes are equal answers."""
+        """Tell what a comparison is about; equal outcomes are equal answers."""
         return (
             self.regions_touched,
             self.empty_start,
@@ -158,12 +158,11 @@ def replay(
     policy = policy_of(policy)
     check_start(start)
     zone = _zone_for(trace, policy, region_pages, memory_pages)
-    kinds = trace.summary["by_kind"]
     replayer = Replayer(
         zone,
         min(max(trace.end_pfn, zone.nr_pages), 1 << 31),
         trace.numbering.for_zone(zone),
-        free_on_batched=bool(kinds[3] and not kinds[2]),
+        free_on_batched=trace.has_batched_frees_only,
     )
     if trace.start_map is not None:
         _seed(replayer, zone, trace.start_map, start == "booted")
@@ -198,9 +197,7 @@ def replay(
     )
 
 
-def _zone_for(
-    trace: Trace, policy: Policy, region_pages: int, memory_pages: int | None
-) -> Zone:
+def _zone_for(trace: Trace, policy: Policy, region_pages: int, memory_pages: int | None) -> Zone:
     if region_pages < TOP_PAGES or region_pages % TOP_PAGES:
         raise ValueError(f"region_pages must be a multiple of {TOP_PAGES}, got {region_pages}")
     start_map = trace.start_map
@@ -238,6 +235,4 @@ def _seed(replayer: Replayer, zone: Zone, start_map: StartMap, anew: bool) -> No
     rank[FREE] = 2
     at = np.flatnonzero(np.isin(start_map.classes, (UNMOVABLE, MOVABLE, CACHE, FREE)))
     at = at[np.argsort(rank[start_map.classes[at]], kind="stable")]
-    replayer.seed(
-        start_map.pfns[at], start_map.nrs[at], types[start_map.classes[at]], anew=anew
-    )
+    replayer.seed(start_map.pfns[at], start_map.nrs[at], types[start_map.classes[at]], anew=anew)

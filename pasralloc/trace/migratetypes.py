@@ -36,7 +36,7 @@ class Numbering(NamedTuple):
     source: str
 
     def for_zone(self, zone: Zone) -> list[int]:
-        """The zone's number for each of the 16 numbers that a trace may use."""
+        """Find the zone's number for each of the 16 numbers that a trace may use."""
         numbers = {name: zone.migratetypes.index(name) for name in set(_SERVED_AS.values())}
         known = [numbers[_SERVED_AS[name]] for name in self.names]
         return (known + [numbers["unmovable"]] * 16)[:16]

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pasralloc.errors import TraceFormatError
-from pasralloc.trace.opening import open_bytes
+from pasralloc.trace.opening import read_bytes
 from pasralloc.trace.pageclasses import ABSENT, CACHE, FREE, MOVABLE, UNMOVABLE
 
 # Bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h, and from 32 on
 # include/linux/kernel-page-flags.h).
-DIRTY, LRU, WRITEBACK, BUDDY, ANON, SWAPBACKED, UNEVICTABLE, NOPAGE = 4, 5, 8, 10, 12, 14, 18, 20
-OFFLINE, RESERVED, MLOCKED = 23, 32, 33
+DIRTY, LRU, WRITEBACK, BUDDY, ANON, SWAPBACKED, HEAD, TAIL = 4, 5, 8, 10, 12, 14, 15, 16
+UNEVICTABLE, NOPAGE, OFFLINE, RESERVED, MLOCKED = 18, 20, 23, 32, 33
 
 _MIGRATETYPES = {
     "Unmovable": "unmovable",
@@ -36,9 +36,7 @@ def _find(directory: Path, name: str) -> Path:
 
 
 def _read(directory: Path, name: str) -> tuple[str, bytes]:
-    path, file, _ = open_bytes(_find(directory, name))
-    with file:
-        return path, file.read()
+    return read_bytes(_find(directory, name))
 
 
 def _page_words(directory: Path, name: str) -> NDArray[np.uint64]:
@@ -97,14 +95,15 @@ def classify_pages(directory: Path) -> NDArray[np.uint8]:
     counts = _page_words(directory, "kpagecount")
     zones = read_zones(directory)
     end = max(zone["start_pfn"] + zone["spanned"] for zone in zones)
-    if len(flags) < end or len(counts) < end:
-        raise TraceFormatError(
-            str(directory), 0, f"the zones end at pfn {end:#x}, kpageflags has {len(flags):#x} pages"
-        )
+    for name, words in (("kpageflags", flags), ("kpagecount", counts)):
+        if len(words) < end:
+            why = f"the zones end at pfn {end:#x}, {name} has {len(words):#x} pages"
+            raise TraceFormatError(str(directory), 0, why)
     flags, counts = flags[:end], counts[:end]
 
     def has(*bits: int) -> NDArray[np.bool_]:
-        return (flags & np.uint64(sum(1 << bit for bit in bits))) != 0
+        any_set: NDArray[np.bool_] = (flags & np.uint64(sum(1 << bit for bit in bits))) != 0
+        return any_set
 
     nr_free = sum(zone["nr_free_pages"] for zone in zones)
     is_free = has(BUDDY)
@@ -115,11 +114,17 @@ def classify_pages(directory: Path) -> NDArray[np.uint8]:
             f"kpageflags marks {int(is_free.sum())} free pages of {nr_free}: this kernel marks only"
             " the first page of each free block, which does not tell how large the blocks are",
         )
-    is_lru = has(LRU) & ~has(UNEVICTABLE, MLOCKED)
+    is_lru = has(LRU) & ~has(UNEVICTABLE, MLOCKED, RESERVED)
     is_cache = is_lru & ~has(ANON, SWAPBACKED, DIRTY, WRITEBACK)
     classes = np.full(end, UNMOVABLE, np.uint8)
     classes[is_lru] = MOVABLE
     classes[is_cache] = CACHE
+    # A huge page is one thing, but older kernels flag only its head as LRU.
+    tails = np.flatnonzero(has(TAIL) & (classes == UNMOVABLE))
+    heads = np.flatnonzero(has(HEAD))
+    nearest = np.searchsorted(heads, tails) - 1
+    tails, nearest = tails[nearest >= 0], nearest[nearest >= 0]
+    classes[tails] = classes[heads[nearest]]
     classes[is_free] = FREE
     # Silent pages beyond what a zone manages are memory that has not come online yet.
     is_absent = has(NOPAGE, OFFLINE)
@@ -128,7 +133,9 @@ def classify_pages(directory: Path) -> NDArray[np.uint8]:
         first, last = zone["start_pfn"], zone["start_pfn"] + zone["spanned"]
         in_zone[first:last] = True
         managed_end = first + zone["managed"]
-        is_absent[managed_end:last] |= (flags[managed_end:last] == 0) & (counts[managed_end:last] == 0)
+        is_absent[managed_end:last] |= (flags[managed_end:last] == 0) & (
+            counts[managed_end:last] == 0
+        )
     in_ram = np.zeros(end, bool)
     for first, last in read_ram_ranges(directory):
         in_ram[first:last] = True

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pasralloc.errors import TraceFormatError
-from pasralloc.trace.opening import DAMAGE, open_bytes
+from pasralloc.trace.migratetypes import parse_numbering
+from pasralloc.trace.opening import read_bytes
 from pasralloc.trace.pageclasses import ABSENT, CLASSES
 from pasralloc.trace.procfiles import classify_pages, read_migratetypes
 
 _HEADER = "# pasralloc start map 1"
-_LINE = re.compile(rf"(\d+) ({'|'.join(CLASSES)})")
+_LINE = re.compile(rf"([1-9]\d{{0,12}}) ({'|'.join(CLASSES)})")
 
 
 class StartMap:
@@ -36,7 +37,7 @@ class StartMap:
     Raises
     ------
     ValueError
-        If the runs are malformed.
+        If the runs are malformed or a migratetype is unknown.
 
     Attributes
     ----------
@@ -57,6 +58,8 @@ class StartMap:
             )
         if self.nrs.min() < 1 or self.nrs.max() > 1 << 45 or self.classes.max() >= len(CLASSES):
             raise ValueError("runs of a start map must hold 1 to 2**45 pages of a known class")
+        if migratetypes:
+            parse_numbering(",".join(migratetypes))
         self.pfns = np.cumsum(self.nrs) - self.nrs
 
     @property
@@ -112,9 +115,7 @@ class StartMap:
         unmovable: reserved, slab, page tables, unevictable, and those of which
         the kernel tells nothing, a few of which lie free on per-CPU lists.
         """
-        return cls.from_classes(
-            classify_pages(Path(directory)), read_migratetypes(Path(directory))
-        )
+        return cls.from_classes(classify_pages(Path(directory)), read_migratetypes(Path(directory)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the map as text: a line per run, compressed if the name ends in ``.xz``."""
@@ -141,15 +142,12 @@ class StartMap:
         TraceFormatError
             If it is no start map, with the number of the line at fault.
         """
-        name, file, _ = open_bytes(path)
-        try:
-            with file:
-                text = file.read().decode("ascii", "replace")
-        except DAMAGE as error:
-            raise TraceFormatError(name, 0, f"damaged compression: {error}") from error
-        lines = text.splitlines()
+        name, data = read_bytes(path)
+        lines = data.decode("ascii", "replace").splitlines()
         if not lines or lines[0] != _HEADER:
-            raise TraceFormatError(name, 1, f"expected {_HEADER!r}, got {lines[0][:80] if lines else ''!r}")
+            raise TraceFormatError(
+                name, 1, f"expected {_HEADER!r}, got {lines[0][:80] if lines else ''!r}"
+            )
         migratetypes: tuple[str, ...] = ()
         nrs, classes = [], []
         numbers = {class_name: number for number, class_name in enumerate(CLASSES)}
@@ -159,12 +157,14 @@ class StartMap:
                 nrs.append(int(match[1]))
                 classes.append(numbers[match[2]])
             elif line.startswith("# migratetypes: "):
-                migratetypes = tuple(line.split()[2:])
+                try:
+                    migratetypes = parse_numbering(",".join(line.split()[2:])).names
+                except ValueError as error:
+                    raise TraceFormatError(name, number, str(error)) from None
             elif not line.startswith("#"):
                 raise TraceFormatError(
                     name, number, f"expected a number of pages and a class, got {line[:80]!r}"
                 )
-        try:
-            return cls(np.array(nrs, np.int64), np.array(classes, np.uint8), migratetypes)
-        except (ValueError, OverflowError) as error:
-            raise TraceFormatError(name, 0, str(error)) from None
+        if not nrs:
+            raise TraceFormatError(name, len(lines), "the file ends before the first run of pages")
+        return cls(np.array(nrs, np.int64), np.array(classes, np.uint8), migratetypes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import IO
 
@@ -41,11 +42,13 @@ class EventStore:
         """Add events; the array is copied."""
         self._nr_events += len(events)
         if self._file is None and self._nr_events > self._max_in_memory:
-            self._file = tempfile.TemporaryFile(prefix="pasralloc-")  # noqa: SIM115  (lives as long as the store)
+            self._file = tempfile.TemporaryFile(prefix="pasralloc-")  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
             for chunk in self._chunks:
                 self._file.write(chunk.tobytes())
             self._chunks.clear()
         if self._file is not None:
+            self._file.seek(0, 2)
             self._file.write(events.tobytes())
         else:
             self._chunks.append(events.copy())
@@ -61,4 +64,3 @@ class EventStore:
                 events = np.frombuffer(data, EVENT_DTYPE)
                 done += len(events)
                 yield events
-            self._file.seek(0, 2)

@@ -82,13 +82,21 @@ class TextReader:
                 self._progress(nr_read)
 
     def _read_into(self, room: memoryview) -> int:
-        try:
-            return self._file.readinto(room)  # type: ignore[attr-defined, no-any-return]
-        except DAMAGE as error:
-            if self._strict:
-                raise TraceFormatError(self.name, 0, f"damaged compression: {error}") from error
-            self.damage = str(error) or type(error).__name__
-            return 0
+        """Fill *room* as far as the input goes; return how many bytes were read."""
+        nr_bytes = 0
+        while nr_bytes < len(room) and not self.damage:
+            try:
+                # One piece at a time, so that what came before damage is not lost with it.
+                nr_new = self._file.readinto1(room[nr_bytes:])  # type: ignore[attr-defined]
+            except DAMAGE as error:
+                if self._strict:
+                    raise TraceFormatError(self.name, 0, f"damaged compression: {error}") from error
+                self.damage = str(error) or type(error).__name__
+            else:
+                if nr_new == 0:
+                    break
+                nr_bytes += nr_new
+        return nr_bytes
 
     def _refuse_bad_lines(self) -> None:
         if self._strict:
@@ -111,7 +119,7 @@ class TextReader:
         return "ftrace (trace_pipe)"
 
     def summary(self) -> dict[str, object]:
-        """Counts of everything read so far."""
+        """Return the counts of everything read so far."""
         return self._parser.summary()
 
     def tasks(self) -> dict[int, str]:

@@ -109,8 +109,7 @@ class Trace:
         if name.startswith("sample:"):
             path, sample_map = sample_paths(name.removeprefix("sample:"))
             start_map = sample_map if start_map is None else start_map
-        name, file, _ = open_bytes(path)
-        with file:
+        with open_bytes(path) as (name, file):
             reader = TextReader(name, file, strict=strict, progress=progress)
             return cls(reader, _load_start_map(start_map), migratetypes)
 
@@ -131,13 +130,21 @@ class Trace:
         """One more than the highest pfn that an allocation or a free names."""
         return int(self.summary["end_pfn"])
 
+    @property
+    def has_batched_frees_only(self) -> bool:
+        """Whether ``mm_page_free_batched`` is the only record of frees."""
+        kinds = self.summary["by_kind"]
+        return bool(kinds[3] and not kinds[2])
+
     def _refuse_if_empty(self) -> None:
         if self.summary["events"]:
             return
         quotes = self.summary["bad_quotes"]
         if quotes:
             line, text = quotes[0]
-            raise TraceFormatError(self.name, line, f"no line parses; the first bad one is {text!r}")
+            raise TraceFormatError(
+                self.name, line, f"no line parses; the first bad one is {text!r}"
+            )
         why = f"no page-allocation event in {self.summary['lines']:,} lines read as {self.format}"
         if self.summary["other_events"]:
             why += f" ({self.summary['other_events']:,} lines hold other events)"

@@ -48,9 +48,7 @@ def compare(
         if progress is not None:
             progress(policy.name)
         results.append(
-            replay(
-                trace, policy, region_pages=region_pages, start=start, memory_pages=memory_pages
-            )
+            replay(trace, policy, region_pages=region_pages, start=start, memory_pages=memory_pages)
         )
     return results
 
