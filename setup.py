@@ -46,7 +46,9 @@ if TRACE:
 HOT = {"pasralloc._core.replay", "pasralloc._core.rmqueue"}
 INLINE = ("CYTHON_INLINE", "__inline__ __attribute__((always_inline))")
 
-modules = [".".join(path.with_suffix("").parts) for path in sorted(Path("pasralloc").rglob("*.pyx"))]
+modules = [
+    ".".join(path.with_suffix("").parts) for path in sorted(Path("pasralloc").rglob("*.pyx"))
+]
 extensions = [
     Extension(
         module,

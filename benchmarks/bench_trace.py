@@ -17,12 +17,19 @@ def bench_text(benchmark, name):
     text = lzma.decompress(sample_paths(name)[0].read_bytes())
     room = np.zeros(1 << 19, EVENT_DTYPE)
     nr_bytes, nr_events = benchmark.pedantic(
-        lambda parser: parser.parse(text, room, True), setup=lambda: ((TextParser(),), {}), rounds=15, warmup_rounds=2)
+        lambda parser: parser.parse(text, room, True),
+        setup=lambda: ((TextParser(),), {}),
+        rounds=15,
+        warmup_rounds=2,
+    )
     assert (nr_bytes, nr_events) == (len(text), text.count(b"\n"))
     if benchmark.stats:
         median = benchmark.stats.stats.median
         benchmark.extra_info.update(
-            mb_per_s=nr_bytes / median / 1e6, lines_per_s=nr_events / median, ns_per_op=median / nr_events * 1e9)
+            mb_per_s=nr_bytes / median / 1e6,
+            lines_per_s=nr_events / median,
+            ns_per_op=median / nr_events * 1e9,
+        )
 
 
 @pytest.mark.parametrize("placement", ["linux", "sorted"])
@@ -33,13 +40,22 @@ def bench_replay(benchmark, placement):
     start_map = trace.start_map
 
     def fresh():
-        zone = Zone(start_map.nr_pages, region_pages=32768, absent=start_map.absent_ranges(), placement=placement)
+        zone = Zone(
+            start_map.nr_pages,
+            region_pages=32768,
+            absent=start_map.absent_ranges(),
+            placement=placement,
+        )
         return (Replayer(zone, zone.nr_pages, trace.numbering.for_zone(zone)),), {}
 
-    benchmark.pedantic(lambda replayer: replayer.feed(events), setup=fresh, rounds=9, warmup_rounds=1)
+    benchmark.pedantic(
+        lambda replayer: replayer.feed(events), setup=fresh, rounds=9, warmup_rounds=1
+    )
     if benchmark.stats:
         median = benchmark.stats.stats.median
-        benchmark.extra_info.update(events_per_s=len(events) / median, ns_per_op=median / len(events) * 1e9)
+        benchmark.extra_info.update(
+            events_per_s=len(events) / median, ns_per_op=median / len(events) * 1e9
+        )
 
 
 @pytest.mark.parametrize("placement", ["linux", "sorted"])

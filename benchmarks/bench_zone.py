@@ -6,9 +6,9 @@ free_only take a fragmented zone apart and put it together again.
 
 import numpy as np
 import pytest
+from streams import MOVABLE, Scenario, prepare
 
 from pasralloc import OP_DTYPE, Zone
-from streams import MOVABLE, Scenario, prepare
 
 GIB = 1 << 18
 PLACEMENTS = ("linux", "sorted")
@@ -22,7 +22,9 @@ def rounds(gib):
 
 def measure(benchmark, scenario, gib, **info):
     """Time whole streams, each from the same snapshot."""
-    nr_failed = benchmark.pedantic(scenario.run, setup=scenario.reset, rounds=rounds(gib), warmup_rounds=1)
+    nr_failed = benchmark.pedantic(
+        scenario.run, setup=scenario.reset, rounds=rounds(gib), warmup_rounds=1
+    )
     assert nr_failed == 0
     scenario.zone.check()
     nr_ops = len(scenario.ops)
@@ -49,7 +51,7 @@ def bench_scenario(benchmark, name, gib, regions, placement):
 def one_sided(placement, op):
     """A fragmented zone of 16 GiB: allocate single pages, or free random ones, only."""
     zone = Zone(16 * GIB, region_pages=16 * GIB // 64, placement=placement)
-    scenario = prepare("coin", zone, 2)
+    prepare("coin", zone, 2)
     rng = np.random.default_rng(1)
     blocks = zone.blocks()
     live = blocks["pfn"][~blocks["is_free"]]

@@ -33,17 +33,36 @@ scenario.run()
 
 def count(placement, *, floor=False):
     """Instructions per operation inside `Zone.run`, inlined callees included."""
-    script = CHILD.format(here=str(Path(__file__).parent), placement=placement, nr_ops=NR_OPS, floor=floor)
+    script = CHILD.format(
+        here=str(Path(__file__).parent), placement=placement, nr_ops=NR_OPS, floor=floor
+    )
     with tempfile.TemporaryDirectory() as tmp:
         out = Path(tmp) / "callgrind.out"
         subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, "-c", script],
-            check=True, capture_output=True)
+            [
+                "valgrind",
+                "--tool=callgrind",
+                f"--callgrind-out-file={out}",
+                sys.executable,
+                "-c",
+                script,
+            ],
+            check=True,
+            capture_output=True,
+        )
         listing = subprocess.run(
-            ["callgrind_annotate", "--auto=no", str(out)], check=True, capture_output=True, text=True).stdout
-    return sum(
-        int(match[1].replace(",", "")) for match in re.finditer(rf"^\s*([\d,]+) .*{FUNCTION}\b", listing, re.MULTILINE)
-    ) / NR_OPS
+            ["callgrind_annotate", "--auto=no", str(out)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    return (
+        sum(
+            int(match[1].replace(",", ""))
+            for match in re.finditer(rf"^\s*([\d,]+) .*{FUNCTION}\b", listing, re.MULTILINE)
+        )
+        / NR_OPS
+    )
 
 
 def main():

@@ -43,7 +43,9 @@ class Scenario:
         return self.zone.run(self.ops, self.slots)
 
 
-def pairs(rng: np.random.Generator, nr_slots: int, nr_pairs: int, orders: np.ndarray | int) -> np.ndarray:
+def pairs(
+    rng: np.random.Generator, nr_slots: int, nr_pairs: int, orders: np.ndarray | int
+) -> np.ndarray:
     """Free a random slot, allocate into it again."""
     ops = np.zeros((nr_pairs, 2), OP_DTYPE)
     ops["slot"] = rng.integers(0, nr_slots, nr_pairs, dtype=np.uint32)[:, None]
@@ -100,7 +102,9 @@ def prepare(name: str, zone: Zone, nr_ops: int, seed: int = 0) -> Scenario:
         orders = random_orders(rng, nr_pages // 10)
         orders = orders[: np.searchsorted(np.cumsum(1 << orders.astype(np.int64)), 0.7 * nr_pages)]
         slots = zone.alloc_batch(orders)
-        return Scenario(zone, pairs(rng, len(slots), nr_ops // 2, random_orders(rng, nr_ops // 2)), slots)
+        return Scenario(
+            zone, pairs(rng, len(slots), nr_ops // 2, random_orders(rng, nr_ops // 2)), slots
+        )
     if name == "order9":
         slots = zone.alloc_batch(np.full(nr_pages // 1024, 9, np.uint8))
         return Scenario(zone, pairs(rng, len(slots), nr_ops // 2, 9), slots)

@@ -1,7 +1,7 @@
 """Medians and ratios of a benchmark run, as tables.
 
-    python -m pytest benchmarks --benchmark-only --benchmark-json=result.json
-    python benchmarks/table.py result.json
+python -m pytest benchmarks --benchmark-only --benchmark-json=result.json
+python benchmarks/table.py result.json
 """
 
 import json
@@ -33,7 +33,14 @@ def main(path):
         table.add_column(heading, justify="left" if heading == "scenario" else "right")
     for (name, gib, regions), by in cells.items():
         ratio = by["sorted"] / by["linux"]
-        table.add_row(name, str(gib), str(regions), f"{by['linux']:.1f}", f"{by['sorted']:.1f}", f"{ratio:.2f}")
+        table.add_row(
+            name,
+            str(gib),
+            str(regions),
+            f"{by['linux']:.1f}",
+            f"{by['sorted']:.1f}",
+            f"{ratio:.2f}",
+        )
     console.print(table)
     table = Table(title="sorted, 4096 against 8 regions")
     for heading in ("scenario", "GiB", "ratio"):

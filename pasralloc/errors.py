@@ -26,7 +26,9 @@ class OutOfMemory(PasrallocError, MemoryError):
         self.migratetype = migratetype
 
     def __str__(self) -> str:
-        return f"no free block for a request of order {self.order}, migratetype {self.migratetype!r}"
+        return (
+            f"no free block for a request of order {self.order}, migratetype {self.migratetype!r}"
+        )
 
 
 class InvalidFree(PasrallocError, ValueError):
@@ -46,8 +48,10 @@ class InvalidFree(PasrallocError, ValueError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"cannot free pfn {self.pfn:#x}: {self.why}" if self.pfn >= 0 else (
-            f"cannot free pfn {self.pfn}: {self.why}"
+        return (
+            f"cannot free pfn {self.pfn:#x}: {self.why}"
+            if self.pfn >= 0
+            else (f"cannot free pfn {self.pfn}: {self.why}")
         )
 
 

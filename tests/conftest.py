@@ -4,11 +4,21 @@ from hypothesis import HealthCheck, settings
 
 COMMON = {
     "deadline": None,
-    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    "suppress_health_check": [
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+    ],
 }
 settings.register_profile("dev", max_examples=100, stateful_step_count=30, **COMMON)
 settings.register_profile(
-    "ci", max_examples=100, stateful_step_count=30, derandomize=True, print_blob=True, database=None, **COMMON
+    "ci",
+    max_examples=100,
+    stateful_step_count=30,
+    derandomize=True,
+    print_blob=True,
+    database=None,
+    **COMMON,
 )
 settings.register_profile("deep", max_examples=10_000, stateful_step_count=60, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

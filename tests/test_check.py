@@ -63,7 +63,13 @@ def test_a_block_that_is_not_aligned(zone):
 
 def test_a_block_inside_another(zone):
     head = first_free(zone, 7)[0]
-    broken(zone, f"frame {head + 9} has the tag 0x1 but lies inside the block at frame {head}", "tags", head + 9, 0x01)
+    broken(
+        zone,
+        f"frame {head + 9} has the tag 0x1 but lies inside the block at frame {head}",
+        "tags",
+        head + 9,
+        0x01,
+    )
 
 
 def test_a_tag_inside_a_block_of_the_largest_order(zone):
@@ -74,17 +80,39 @@ def test_a_tag_inside_a_block_of_the_largest_order(zone):
 def test_a_block_beyond_the_zone():
     zone = pa.Zone(2000, region_pages=2048)
     zone.check()
-    broken(zone, "block at frame 2000 reaches frame 2001, outside the zone which ends at 2000", "tags", 2000, 0x01)
+    broken(
+        zone,
+        "block at frame 2000 reaches frame 2001, outside the zone which ends at 2000",
+        "tags",
+        2000,
+        0x01,
+    )
 
 
 def test_buddies_that_are_not_merged(zone):
-    pfn = next(pfn for pfn in first_free(zone, 0) if zone.block_of(pfn ^ 1)[1:3] == (0, "allocated")) ^ 1
+    pfn = (
+        next(pfn for pfn in first_free(zone, 0) if zone.block_of(pfn ^ 1)[1:3] == (0, "allocated"))
+        ^ 1
+    )
     other = pfn ^ 1
-    broken(zone, f"free buddies of order 0 at frames {min(pfn, other)} and {max(pfn, other)}", "tags", pfn, 0x91)
+    broken(
+        zone,
+        f"free buddies of order 0 at frames {min(pfn, other)} and {max(pfn, other)}",
+        "tags",
+        pfn,
+        0x91,
+    )
 
 
 def test_a_wrong_count_of_managed_pages_in_a_region(zone):
-    broken(zone, "region 3 counts 2047 managed pages, its blocks hold 2048", "regions", 3, 2047, field="managed")
+    broken(
+        zone,
+        "region 3 counts 2047 managed pages, its blocks hold 2048",
+        "regions",
+        3,
+        2047,
+        field="managed",
+    )
 
 
 def test_a_wrong_count_of_free_pages_in_a_region(zone):
@@ -101,7 +129,14 @@ def test_a_wrong_count_of_free_pages(zone):
 
 def test_a_wrong_number_of_blocks_on_a_list(zone):
     nr = len(first_free(zone, 10))
-    broken(zone, f"list 61 counts {nr + 1} blocks, the tags show {nr}", "nr_blocks", 0, nr + 1, freelist=(10, MOVABLE))
+    broken(
+        zone,
+        f"list 61 counts {nr + 1} blocks, the tags show {nr}",
+        "nr_blocks",
+        0,
+        nr + 1,
+        freelist=(10, MOVABLE),
+    )
 
 
 def test_a_list_mask_that_forgets_a_list(zone):
@@ -110,7 +145,9 @@ def test_a_list_mask_that_forgets_a_list(zone):
 
 def test_a_link_to_what_is_no_free_block(zone):
     head = first_free(zone, 0)[0]
-    broken(zone, "list 1 leads to node 5000, which is no free block", "links", head, 5000, field="next")
+    broken(
+        zone, "list 1 leads to node 5000, which is no free block", "links", head, 5000, field="next"
+    )
 
 
 def test_a_link_out_of_the_zone(zone):
@@ -124,28 +161,58 @@ def test_a_head_out_of_the_zone(zone):
 
 def test_a_back_link_to_another_block(zone):
     first, second = first_free(zone, 0)[:2]
-    broken(zone, f"node {second} names 3 as its predecessor, expected {first}", "links", second, 3, field="prev")
+    broken(
+        zone,
+        f"node {second} names 3 as its predecessor, expected {first}",
+        "links",
+        second,
+        3,
+        field="prev",
+    )
 
 
 def test_a_list_that_ends_early(zone):
     pfns = first_free(zone, 0)
-    broken(zone, f"list 1 ends after 3 blocks, expected {len(pfns)}", "links", pfns[2], 0xFFFFFFFF, field="next")
+    broken(
+        zone,
+        f"list 1 ends after 3 blocks, expected {len(pfns)}",
+        "links",
+        pfns[2],
+        0xFFFFFFFF,
+        field="next",
+    )
 
 
 def test_a_list_that_runs_in_a_circle(zone):
     pfns = first_free(zone, 0)
     corrupt(zone, "links", pfns[-1], pfns[0], field="next")
-    broken(zone, f"list 1 ends after {len(pfns) + 1} blocks", "links", pfns[0], pfns[-1], field="prev")
+    broken(
+        zone, f"list 1 ends after {len(pfns) + 1} blocks", "links", pfns[0], pfns[-1], field="prev"
+    )
 
 
 def test_a_tail_that_is_not_the_last_block():
     zone = busy_zone("linux")
     pfns = first_free(zone, 0)
-    broken(zone, f"list 1 has the tail {pfns[0]}, expected {pfns[-1]}", "tail", 0, pfns[0], freelist=(0, MOVABLE))
+    broken(
+        zone,
+        f"list 1 has the tail {pfns[0]}, expected {pfns[-1]}",
+        "tail",
+        0,
+        pfns[0],
+        freelist=(0, MOVABLE),
+    )
 
 
 def test_a_head_region_that_is_not_that_of_the_head(sorted_zone):
-    broken(sorted_zone, "list 1 says its first block is in region 3", "head_region", 0, 3, freelist=(0, MOVABLE))
+    broken(
+        sorted_zone,
+        "list 1 says its first block is in region 3",
+        "head_region",
+        0,
+        3,
+        freelist=(0, MOVABLE),
+    )
 
 
 def test_a_list_out_of_region_order(sorted_zone):
@@ -157,27 +224,60 @@ def test_a_list_out_of_region_order(sorted_zone):
     nodes = [pfn // 1024 for pfn in pfns]
     order = [last, *nodes[1:-1], first]
     for at, node in enumerate(order):
-        corrupt(sorted_zone, "top_links", node, order[at + 1] if at + 1 < len(order) else 0xFFFFFFFF, field="next")
+        corrupt(
+            sorted_zone,
+            "top_links",
+            node,
+            order[at + 1] if at + 1 < len(order) else 0xFFFFFFFF,
+            field="next",
+        )
         corrupt(sorted_zone, "top_links", node, order[at - 1] if at else 0, field="prev")
     corrupt(sorted_zone, "head_region", 0, regions[-1], freelist=(10, MOVABLE))
-    broken(sorted_zone, f"list 61 has region {regions[1]} after region {regions[-1]}",
-           "head", 0, last, freelist=(10, MOVABLE))
+    broken(
+        sorted_zone,
+        f"list 61 has region {regions[1]} after region {regions[-1]}",
+        "head",
+        0,
+        last,
+        freelist=(10, MOVABLE),
+    )
 
 
 def test_a_wrong_length_of_a_run(sorted_zone):
-    broken(sorted_zone, "run of region 3 counts 9 blocks, expected 2",
-           "runs", 3, 9, field="nr_blocks", freelist=(10, MOVABLE))
+    broken(
+        sorted_zone,
+        "run of region 3 counts 9 blocks, expected 2",
+        "runs",
+        3,
+        9,
+        field="nr_blocks",
+        freelist=(10, MOVABLE),
+    )
 
 
 def test_a_wrong_end_of_a_run(sorted_zone):
     last = first_free(sorted_zone, 10)[-1] // 1024
-    broken(sorted_zone, f"run of region 3 ends at node {last ^ 1}, expected {last}",
-           "runs", 3, last ^ 1, field="last", freelist=(10, MOVABLE))
+    broken(
+        sorted_zone,
+        f"run of region 3 ends at node {last ^ 1}, expected {last}",
+        "runs",
+        3,
+        last ^ 1,
+        field="last",
+        freelist=(10, MOVABLE),
+    )
 
 
 @pytest.mark.parametrize("bits", [0, 0xFF])
 def test_a_region_bitmap_that_does_not_match_the_runs(sorted_zone, bits):
-    broken(sorted_zone, "region bit . of a list is ., expected", "leaf", 0, bits, freelist=(10, MOVABLE))
+    broken(
+        sorted_zone,
+        "region bit . of a list is ., expected",
+        "leaf",
+        0,
+        bits,
+        freelist=(10, MOVABLE),
+    )
 
 
 @pytest.mark.parametrize(("bits", "where"), [(0, 0), (3, 1), (1 | 1 << 63, 63)])
@@ -199,17 +299,35 @@ def test_a_change_of_a_region_that_does_not_exist(zone):
 def test_check_is_safe_whatever_the_tables_hold():
     """Scribble anywhere: check() says so or finds the zone sound, and never crashes."""
     rng = np.random.default_rng(0)
-    names = ("tags", "top_tags", "links", "top_links", "regions", "region_of_block", "pageblocks", "changed")
+    names = (
+        "tags",
+        "top_tags",
+        "links",
+        "top_links",
+        "regions",
+        "region_of_block",
+        "pageblocks",
+        "changed",
+    )
     found = 0
     for round_ in range(300):
         zone = busy_zone("sorted" if round_ % 2 else "linux")
         for _ in range(rng.integers(1, 4)):
             name = names[rng.integers(len(names))]
-            fields = {"links": ("next", "prev"), "top_links": ("next", "prev"), "regions": ("nr_free", "managed")}
+            fields = {
+                "links": ("next", "prev"),
+                "top_links": ("next", "prev"),
+                "regions": ("nr_free", "managed"),
+            }
             field = fields[name][rng.integers(2)] if name in fields else None
-            size = {"tags": 8192, "links": 8192, "regions": 4, "changed": 1, "pageblocks": 16}.get(name, 8)
-            value = int(rng.integers(0, 256)) if name in ("tags", "top_tags", "pageblocks") else int(
-                rng.integers(0, 1 << 16))
+            size = {"tags": 8192, "links": 8192, "regions": 4, "changed": 1, "pageblocks": 16}.get(
+                name, 8
+            )
+            value = (
+                int(rng.integers(0, 256))
+                if name in ("tags", "top_tags", "pageblocks")
+                else int(rng.integers(0, 1 << 16))
+            )
             corrupt(zone, name, int(rng.integers(size)), value, field=field)
         try:
             zone.check()

@@ -27,9 +27,31 @@ LAYER = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # cimports of the compiled kernel point down this list.
 CORE = [
-    "types", "events", "bits", "scan", "freelist", "zone", "layout", "check", "image", "rmqueue", "batch", "boundary",
-    "arena", "refusal", "geometry", "snapshot", "batchcalls", "zonebase", "zoneobject", "views", "gfp", "text",
-    "textparser", "replay", "replayer",
+    "types",
+    "events",
+    "bits",
+    "scan",
+    "freelist",
+    "zone",
+    "layout",
+    "check",
+    "image",
+    "rmqueue",
+    "batch",
+    "boundary",
+    "arena",
+    "refusal",
+    "geometry",
+    "snapshot",
+    "batchcalls",
+    "zonebase",
+    "zoneobject",
+    "views",
+    "gfp",
+    "text",
+    "textparser",
+    "replay",
+    "replayer",
 ]
 
 
@@ -50,10 +72,12 @@ def test_imports_point_down():
     for path in PACKAGE.rglob("*.py"):
         own = part_of(path)
         for module in imports_of(path):
-            other = (module.split(".") + ["__init__"])[1]
+            other = [*module.split("."), "__init__"][1]
             if other == "__init__":
                 continue  # the version
-            assert LAYER[other] < LAYER[own] or other == own, f"{path.relative_to(ROOT)} imports {module}"
+            assert LAYER[other] < LAYER[own] or other == own, (
+                f"{path.relative_to(ROOT)} imports {module}"
+            )
 
 
 def test_policy_never_imports_the_kernel():
@@ -63,19 +87,33 @@ def test_policy_never_imports_the_kernel():
 
 def test_cimports_of_the_kernel_point_down():
     for path in [*PACKAGE.glob("_core/*.pyx"), *PACKAGE.glob("_core/*.pxd")]:
-        for other in re.findall(r"^from pasralloc\._core\.(\w+) cimport", path.read_text(), re.MULTILINE):
+        for other in re.findall(
+            r"^from pasralloc\._core\.(\w+) cimport", path.read_text(), re.MULTILINE
+        ):
             assert CORE.index(other) <= CORE.index(path.stem), f"{path.name} cimports {other}"
 
 
 def test_every_kernel_module_has_its_place():
-    assert {path.stem for path in PACKAGE.glob("_core/*.p[yx]*")} - {"__init__", "generations"} == set(CORE)
+    assert {path.stem for path in PACKAGE.glob("_core/*.p[yx]*")} - {
+        "__init__",
+        "generations",
+    } == set(CORE)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "limit"), [("pasralloc/**/*.pyx", 500), ("pasralloc/**/*.py", 400), ("tests/**/*.py", 600),
-                           ("benchmarks/**/*.py", 600)])
+    ("pattern", "limit"),
+    [
+        ("pasralloc/**/*.pyx", 500),
+        ("pasralloc/**/*.py", 400),
+        ("tests/**/*.py", 600),
+        ("benchmarks/**/*.py", 600),
+    ],
+)
 def test_modules_stay_small(pattern, limit):
-    sizes = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in ROOT.glob(pattern)}
+    sizes = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())
+        for path in ROOT.glob(pattern)
+    }
     assert sizes
     assert {name: size for name, size in sizes.items() if size > limit} == {}
 
@@ -84,22 +122,56 @@ def test_no_python_call_hides_in_the_kernel(tmp_path):
     """Cython gives a performance hint where an exception check would take the GIL."""
     sources = sorted(PACKAGE.glob("_core/*.pyx"))
     done = subprocess.run(
-        [sys.executable, "-m", "cython", "-3", "-X", "cdivision=True,wraparound=False,auto_pickle=False",
-         "--module-name", "x", "-o", str(tmp_path / "out.c"), "-I", str(ROOT)],
-        capture_output=True, text=True, check=False)
-    assert done.returncode != 0, "without a source there is nothing to compile: the options are understood"
+        [
+            sys.executable,
+            "-m",
+            "cython",
+            "-3",
+            "-X",
+            "cdivision=True,wraparound=False,auto_pickle=False",
+            "--module-name",
+            "x",
+            "-o",
+            str(tmp_path / "out.c"),
+            "-I",
+            str(ROOT),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0, (
+        "without a source there is nothing to compile: the options are understood"
+    )
     for source in sources:
         done = subprocess.run(
-            [sys.executable, "-m", "cython", "-3", "-X", "cdivision=True,wraparound=False,auto_pickle=False",
-             "-I", str(ROOT), "-o", str(tmp_path / f"{source.stem}.c"), str(source)],
-            capture_output=True, text=True, check=False, cwd=ROOT)
+            [
+                sys.executable,
+                "-m",
+                "cython",
+                "-3",
+                "-X",
+                "cdivision=True,wraparound=False,auto_pickle=False",
+                "-I",
+                str(ROOT),
+                "-o",
+                str(tmp_path / f"{source.stem}.c"),
+                str(source),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
         assert done.returncode == 0, done.stderr
         assert "performance hint" not in done.stderr, done.stderr
 
 
 def test_importing_the_package_is_lazy():
     script = "import sys, pasralloc; print(sorted(m for m in sys.modules if m.split('.')[0] in ('numpy', 'rich', 'click')))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout == "[]\n"
 
 
@@ -109,7 +181,9 @@ def test_help_needs_neither_numpy_nor_rich():
         "try: main()\nexcept SystemExit: pass\n"
         "print([m for m in ('numpy', 'rich') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout.endswith("[]\n")
 
 
@@ -128,7 +202,9 @@ def test_every_public_name_resolves_and_is_documented():
 def test_stubs_name_every_public_method():
     import pasralloc
 
-    stub = (PACKAGE / "_core" / "zoneobject.pyi").read_text() + (PACKAGE / "_core" / "zonebase.pyi").read_text()
+    stub = (PACKAGE / "_core" / "zoneobject.pyi").read_text() + (
+        PACKAGE / "_core" / "zonebase.pyi"
+    ).read_text()
     for name in vars(pasralloc.Zone) | vars(pasralloc.Zone.__mro__[1]):
         if not name.startswith("_"):
             assert re.search(rf"\b{name}\b", stub), name

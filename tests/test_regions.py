@@ -25,9 +25,14 @@ def test_blocks_join_in_region_order_whatever_order_they_are_freed_in(zone):
     assert len(set(regions)) > 500
 
 
-@pytest.mark.parametrize("regions", [(4095, 0), (64, 63), (63, 64), (4000, 70, 3), (100, 4095, 36, 164)])
+@pytest.mark.parametrize(
+    "regions", [(4095, 0), (64, 63), (63, 64), (4000, 70, 3), (100, 4095, 36, 164)]
+)
 def test_a_new_run_finds_the_nearest_lower_one_across_words(zone, regions):
-    pfns = {zone.region_of(pfn): pfn for pfn in zone.alloc_batch(np.full(zone.nr_pages // 1024, 10, np.uint8)).tolist()}
+    pfns = {
+        zone.region_of(pfn): pfn
+        for pfn in zone.alloc_batch(np.full(zone.nr_pages // 1024, 10, np.uint8)).tolist()
+    }
     for region in regions:
         zone.free(pfns[region])
         zone.check()

@@ -24,10 +24,14 @@ def run(*command, cwd, **environment):
 def built(tmp_path_factory):
     """Source distribution from a copy of the tree, and the wheel built from that; with what the build said."""
     tmp = tmp_path_factory.mktemp("dist")
-    ignore = shutil.ignore_patterns(".git", "build", "*.so", "*.egg-info", "__pycache__", "dist", ".*cache*", ".hypothesis")
+    ignore = shutil.ignore_patterns(
+        ".git", "build", "*.so", "*.egg-info", "__pycache__", "dist", ".*cache*", ".hypothesis"
+    )
     shutil.copytree(ROOT, tmp / "tree", ignore=ignore)
     # No isolation: the tools are those that the test extra installed.
-    done = run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp), cwd=tmp / "tree")
+    done = run(
+        sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp), cwd=tmp / "tree"
+    )
     return next(tmp.glob("*.whl")), next(tmp.glob("*.tar.gz")), done.stdout + done.stderr
 
 
@@ -35,7 +39,18 @@ def built(tmp_path_factory):
 def installed(built, tmp_path_factory):
     """Directory that holds the installed wheel and nothing else."""
     target = tmp_path_factory.mktemp("site")
-    run(sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(target), str(built[0]), cwd=target)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(target),
+        str(built[0]),
+        cwd=target,
+    )
     return target
 
 
@@ -46,7 +61,11 @@ def names_in_wheel(wheel):
 
 def test_the_wheel_holds_what_users_build_on(built):
     names = names_in_wheel(built[0])
-    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pasralloc").rglob("*") if path.is_file()}
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pasralloc").rglob("*")
+        if path.is_file()
+    }
     for suffix in (".pxd", ".pyi", ".h", ".py", ".xz"):
         wanted = {name for name in sources if name.endswith(suffix)}
         assert wanted, suffix
@@ -65,8 +84,17 @@ def test_the_wheel_holds_one_extension_per_module_and_no_sources(built):
 def test_the_source_distribution_holds_the_tests_and_nothing_that_was_built(built):
     with tarfile.open(built[1]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "tests/test_wheel.py",
-            "tests/embed/embedded.pyx", "benchmarks/streams.py", "pasralloc/_core/zone.pyx"} <= names
+    assert {
+        "setup.py",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "tests/test_wheel.py",
+        "tests/embed/embedded.pyx",
+        "benchmarks/streams.py",
+        "pasralloc/_core/zone.pyx",
+    } <= names
     assert not [name for name in names if name.endswith((".so", ".o")) or name.endswith(".c")]
 
 
@@ -83,20 +111,37 @@ def test_the_installed_wheel_works_outside_the_checkout(installed):
         "zone.free(zone.alloc(3)); zone.check()\n"
         "print(len(pa.Trace.sample('t1')))\n"
     )
-    done = run(sys.executable, "-c", script, str(installed), cwd=installed, PYTHONPATH=str(installed))
+    done = run(
+        sys.executable, "-c", script, str(installed), cwd=installed, PYTHONPATH=str(installed)
+    )
     assert done.stdout == "120000\n"
 
 
 def test_the_command_line_works_from_the_installed_wheel(installed):
     done = run(
-        sys.executable, "-m", "pasralloc", "compare", "sample:t1", "--json", cwd=installed, PYTHONPATH=str(installed))
+        sys.executable,
+        "-m",
+        "pasralloc",
+        "compare",
+        "sample:t1",
+        "--json",
+        cwd=installed,
+        PYTHONPATH=str(installed),
+    )
     assert '"policies"' in done.stdout
     assert done.stderr == ""
 
 
 def test_a_downstream_extension_builds_against_the_wheel_and_drives_a_zone(installed, tmp_path):
     shutil.copytree(ROOT / "tests" / "embed", tmp_path / "embed")
-    run(sys.executable, "setup.py", "build_ext", "--inplace", cwd=tmp_path / "embed", PYTHONPATH=str(installed))
+    run(
+        sys.executable,
+        "setup.py",
+        "build_ext",
+        "--inplace",
+        cwd=tmp_path / "embed",
+        PYTHONPATH=str(installed),
+    )
     script = (
         "import threading, embedded, pasralloc as pa\n"
         "zone, twin = (pa.Zone(1 << 14, region_pages=1 << 12) for _ in range(2))\n"

@@ -34,14 +34,23 @@ class TestConstruction:
             ({"nr_pages": 4097 * 1024}, "make 4097 regions, expected at most 4096"),
             ({"start_pfn": -1024}, "start_pfn must be 0 to .*, got -1024"),
             ({"start_pfn": 1 << 50}, "start_pfn must be"),
-            ({"start_pfn": 1}, "start_pfn must be a multiple of 1024, got 0x1: start at 0x0 and declare the 1 pages"),
+            (
+                {"start_pfn": 1},
+                "start_pfn must be a multiple of 1024, got 0x1: start at 0x0 and declare the 1 pages",
+            ),
             ({"placement": "sort"}, "placement must be one of 'linux', 'sorted', got 'sort'"),
             ({"placement": None}, "placement must be one of"),
             ({"kernel": "6.11"}, "kernel must be one of '3.9', '6.12', got '6.11'"),
             ({"quirks": "all"}, "quirks must be one of 'fixed', 'posted', got 'all'"),
             ({"pageblock_order": 11}, "pageblock_order must be 1 to 10, got 11"),
-            ({"absent": [(0, 5000)]}, "nr of the absent range at pfn 0x0 must be 1 to 4096, got 5000"),
-            ({"absent": [(0, 10), (9, 10)]}, "the absent range at pfn 0x9 overlaps the one before it"),
+            (
+                {"absent": [(0, 5000)]},
+                "nr of the absent range at pfn 0x0 must be 1 to 4096, got 5000",
+            ),
+            (
+                {"absent": [(0, 10), (9, 10)]},
+                "the absent range at pfn 0x9 overlaps the one before it",
+            ),
             ({"absent": [(4096, 1)]}, "pfn of an absent range must be 0 to 4095, got 4096"),
             ({"absent": [(0, 0)]}, "nr of the absent range at pfn 0x0 must be 1"),
             ({"absent": [7]}, r"absent must hold \(pfn, nr\) pairs, got 7"),
@@ -112,7 +121,12 @@ class TestConstruction:
             pa.Zone(1024, region_pages=1024, buffer=memory[start + 1 :])
 
     def test_tables_take_at_most_13_bytes_per_page(self):
-        for nr_pages, region_pages in ((1 << 18, 1024), (1 << 22, 1024), (1 << 22, 1 << 16), (1 << 28, 1 << 16)):
+        for nr_pages, region_pages in (
+            (1 << 18, 1024),
+            (1 << 22, 1024),
+            (1 << 22, 1 << 16),
+            (1 << 28, 1 << 16),
+        ):
             assert pa.Zone.buffer_size(nr_pages, region_pages=region_pages) <= 13 * nr_pages
 
 
@@ -158,7 +172,9 @@ class TestPlacement:
     def test_a_split_puts_the_largest_half_back_first(self, placement):
         zone = small_zone(1, 1, placement=placement)
         assert zone.alloc() == 0
-        assert [freelist(zone, order, "movable") for order in range(10)] == [[1 << k] for k in range(10)]
+        assert [freelist(zone, order, "movable") for order in range(10)] == [
+            [1 << k] for k in range(10)
+        ]
 
     def test_posted_regions_credit_a_block_to_the_region_of_its_first_page(self):
         # Region 0 holds the pages [1, 1025): its one block of 1024 pages starts at 1024 and counts in full.
@@ -247,7 +263,14 @@ class TestRefusals:
         zone = small_zone(absent=[(2000, 1)], placement=placement)
         zone.take_range(0, 4)
         self.refused(zone, pa.InvalidFree, message, zone.free, pfn, order)
-        self.refused(zone, pa.InvalidFree, message, zone.free_batch, [0, pfn], None if order is None else [2, order])
+        self.refused(
+            zone,
+            pa.InvalidFree,
+            message,
+            zone.free_batch,
+            [0, pfn],
+            None if order is None else [2, order],
+        )
 
     def test_a_double_free_is_refused_even_after_the_block_has_merged(self, placement):
         zone = small_zone(placement=placement)
@@ -281,20 +304,39 @@ class TestRefusals:
         zone = small_zone(absent=[(5000, 10)])
         zone.take_range(100, 3)
         refuse = (zone, ValueError)
-        self.refused(*refuse, "pfn 0x66 is allocated, expected free pages only", zone.take_range, 102, 5)
-        self.refused(*refuse, "pfn 0x1388 is absent, expected free pages only", zone.take_range, 4990, 20)
-        self.refused(*refuse, "9000 pages from pfn 0x0 do not lie in the zone", zone.take_range, 0, 9000)
+        self.refused(
+            *refuse, "pfn 0x66 is allocated, expected free pages only", zone.take_range, 102, 5
+        )
+        self.refused(
+            *refuse, "pfn 0x1388 is absent, expected free pages only", zone.take_range, 4990, 20
+        )
+        self.refused(
+            *refuse, "9000 pages from pfn 0x0 do not lie in the zone", zone.take_range, 0, 9000
+        )
         self.refused(*refuse, "nr must be 1 to .*, got 0", zone.take_range, 0, 0)
-        self.refused(*refuse, "pfn 0x1392 is free, expected absent pages only", zone.add_pages, 5000, 11)
-        self.refused(*refuse, "3 pages from pfn 0x0 are not whole blocks", zone.set_pageblocks, 0, 3, "movable")
+        self.refused(
+            *refuse, "pfn 0x1392 is free, expected absent pages only", zone.add_pages, 5000, 11
+        )
+        self.refused(
+            *refuse,
+            "3 pages from pfn 0x0 are not whole blocks",
+            zone.set_pageblocks,
+            0,
+            3,
+            "movable",
+        )
         self.refused(*refuse, "do not lie in the zone", zone.set_pageblocks, 0, 9 * 1024, "movable")
-        self.refused(zone, pa.InvalidFree, "heads a block of order 1, not 2", zone.split_allocated, 100, 2)
+        self.refused(
+            zone, pa.InvalidFree, "heads a block of order 1, not 2", zone.split_allocated, 100, 2
+        )
 
     def test_running_out_of_memory_changes_nothing(self, placement):
         zone = small_zone(2, 1, placement=placement)
         zone.alloc(0)
         zone.alloc(10)
-        with pytest.raises(pa.OutOfMemory, match="no free block for a request of order 10, migratetype 'movable'") as e:
+        with pytest.raises(
+            pa.OutOfMemory, match="no free block for a request of order 10, migratetype 'movable'"
+        ) as e:
             zone.alloc(10)
         assert (e.value.order, e.value.migratetype) == (10, "movable")
         self.refused(zone, MemoryError, "order 10", zone.alloc, 10, "unmovable")
@@ -302,28 +344,77 @@ class TestRefusals:
     def test_batches_refuse_bad_elements_before_anything_happens(self):
         zone = small_zone()
         call = zone.alloc_batch
-        self.refused(zone, ValueError, r"orders\[1\] must be 0 to 10, got 11", call, np.array([0, 11], np.uint8))
+        self.refused(
+            zone,
+            ValueError,
+            r"orders\[1\] must be 0 to 10, got 11",
+            call,
+            np.array([0, 11], np.uint8),
+        )
         self.refused(zone, ValueError, r"orders\[1\] must be 0 to 10, got -1", call, [0, -1])
-        self.refused(zone, TypeError, "orders must be integers, got an array of float64", call, [0.0])
+        self.refused(
+            zone, TypeError, "orders must be integers, got an array of float64", call, [0.0]
+        )
         self.refused(zone, ValueError, "orders must have one dimension", call, [[0]])
         self.refused(zone, ValueError, r"migratetypes\[0\] must be 0 to 2, got 3", call, [0], [3])
         self.refused(zone, ValueError, "migratetypes must have 2 entries, got 1", call, [0, 0], [1])
-        self.refused(zone, ValueError, "out must have 1 entries, got 2", call, [0], "movable", np.empty(2, np.int64))
-        self.refused(zone, ValueError, "out must be a one-dimensional array of int64", call, [0], 1, np.empty(1, np.int32))
+        self.refused(
+            zone,
+            ValueError,
+            "out must have 1 entries, got 2",
+            call,
+            [0],
+            "movable",
+            np.empty(2, np.int64),
+        )
+        self.refused(
+            zone,
+            ValueError,
+            "out must be a one-dimensional array of int64",
+            call,
+            [0],
+            1,
+            np.empty(1, np.int32),
+        )
         read_only = np.empty(1, np.int64)
         read_only.flags.writeable = False
-        self.refused(zone, ValueError, "out must be a C-contiguous writable", call, [0], 1, read_only)
-        self.refused(zone, ValueError, r"pfns\[0\] must be less than", zone.free_batch, np.array([1 << 63], np.uint64))
+        self.refused(
+            zone, ValueError, "out must be a C-contiguous writable", call, [0], 1, read_only
+        )
+        self.refused(
+            zone,
+            ValueError,
+            r"pfns\[0\] must be less than",
+            zone.free_batch,
+            np.array([1 << 63], np.uint64),
+        )
 
     def test_run_refuses_malformed_operations_before_anything_happens(self):
         zone = small_zone()
         slots = np.zeros(4, np.int64)
-        for field, value in (("op", 2), ("order", 11), ("migratetype", 3), ("flags", 2), ("slot", 4)):
+        for field, value in (
+            ("op", 2),
+            ("order", 11),
+            ("migratetype", 3),
+            ("flags", 2),
+            ("slot", 4),
+        ):
             ops = np.zeros(3000, pa.OP_DTYPE)
             ops[2999][field] = value
-            self.refused(zone, ValueError, rf"ops\[2999\] is .*{field}={value}", zone.run, ops, slots)
-        self.refused(zone, ValueError, "ops must be a one-dimensional array of OP_DTYPE", zone.run, slots, slots)
-        self.refused(zone, TypeError, "ops must be a C-contiguous array", zone.run, [(0, 0, 0, 0, 0)], slots)
+            self.refused(
+                zone, ValueError, rf"ops\[2999\] is .*{field}={value}", zone.run, ops, slots
+            )
+        self.refused(
+            zone,
+            ValueError,
+            "ops must be a one-dimensional array of OP_DTYPE",
+            zone.run,
+            slots,
+            slots,
+        )
+        self.refused(
+            zone, TypeError, "ops must be a C-contiguous array", zone.run, [(0, 0, 0, 0, 0)], slots
+        )
 
     def test_a_zone_cannot_be_pickled_but_says_what_can(self):
         with pytest.raises(TypeError, match=r"pickle zone\.snapshot"):
@@ -461,11 +552,17 @@ class TestState:
         assert sorted(blocks["pfn"][~blocks["is_free"]].tolist()) == sorted(pfns.tolist())
         for pfn, order, number, is_free in blocks.tolist():
             block = zone.block_of(pfn + (1 << order) - 1)
-            assert block == (pfn, order, "free" if is_free else "allocated", zone.migratetypes[number])
+            assert block == (
+                pfn,
+                order,
+                "free" if is_free else "allocated",
+                zone.migratetypes[number],
+            )
 
     def test_repr_says_what_it_is(self):
         assert repr(small_zone(2, 1)) == (
-            "<Zone 2048 pages from pfn 0x0, 2 regions of 1024, placement='sorted', kernel='6.12', 2048 free>")
+            "<Zone 2048 pages from pfn 0x0, 2 regions of 1024, placement='sorted', kernel='6.12', 2048 free>"
+        )
 
 
 def test_calls_from_another_thread_are_refused_while_a_batch_runs_without_the_gil():
@@ -488,7 +585,7 @@ def test_calls_from_another_thread_are_refused_while_a_batch_runs_without_the_gi
             try:
                 pfns = zone.alloc_batch(np.zeros(100_000, np.uint8))
                 zone.free_batch(pfns)
-            except RuntimeError as error:        # the other thread was inside check() or snapshot()
+            except RuntimeError as error:  # the other thread was inside check() or snapshot()
                 refused.append(str(error))
             if len(refused) > 20:
                 break

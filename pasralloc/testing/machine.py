@@ -37,9 +37,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
     cut = draw(st.integers(0, 1023))
     nr_pages = region_blocks * nr_regions * 1024 - cut
     holes = draw(
-        st.lists(
-            st.tuples(st.integers(0, nr_pages - 1), st.integers(1, 1500)), max_size=2
-        )
+        st.lists(st.tuples(st.integers(0, nr_pages - 1), st.integers(1, 1500)), max_size=2)
     )
     absent: list[tuple[int, int]] = []
     at = start
@@ -104,8 +102,12 @@ class ZoneMachine(RuleBasedStateMachine):
         pfn = data.draw(span, label="pfn")
         if pfn not in self.model.allocated or order not in (None, self.model.allocated[pfn][0]):
             self.refused(InvalidFree, self.zone.free, pfn, order)
-            self.refused(InvalidFree, self.zone.free_batch, [*list(self.model.allocated)[:3], pfn],
-                         None if order is None else [*self.first_orders(3), order])
+            self.refused(
+                InvalidFree,
+                self.zone.free_batch,
+                [*list(self.model.allocated)[:3], pfn],
+                None if order is None else [*self.first_orders(3), order],
+            )
 
     def first_orders(self, nr: int) -> list[int]:
         return [order for order, _ in list(self.model.allocated.values())[:nr]]

@@ -29,18 +29,27 @@ def build(tree: Path) -> bool:
 def tests_pass(tree: Path, killer: str) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *killer.split()]
     env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_PROFILE": "ci"}
-    return subprocess.run(command, cwd=tree, env=env, capture_output=True, timeout=900, check=False).returncode == 0
+    return (
+        subprocess.run(
+            command, cwd=tree, env=env, capture_output=True, timeout=900, check=False
+        ).returncode
+        == 0
+    )
 
 
 def main() -> int:
     chosen = [
-        mutant for mutant in MUTANTS
-        if not sys.argv[1:] or any(word in mutant.file or word in mutant.why for word in sys.argv[1:])
+        mutant
+        for mutant in MUTANTS
+        if not sys.argv[1:]
+        or any(word in mutant.file or word in mutant.why for word in sys.argv[1:])
     ]
     survivors = []
     with tempfile.TemporaryDirectory() as tmp:
         tree = Path(tmp) / "tree"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".hypothesis", "__pycache__"))
+        shutil.copytree(
+            ROOT, tree, ignore=shutil.ignore_patterns(".git", ".hypothesis", "__pycache__")
+        )
         if not build(tree) or not tests_pass(tree, f"{MUTANTS[0].killer}"):
             print("the tree itself does not build and pass")
             return 1
