@@ -1,5 +1,6 @@
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 COMMON = {
@@ -22,3 +23,8 @@ settings.register_profile(
 )
 settings.register_profile("deep", max_examples=10_000, stateful_step_count=60, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(params=["sorted", "linux"])
+def placement(request):
+    return request.param

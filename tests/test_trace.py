@@ -354,5 +354,8 @@ def test_a_spilled_trace_comes_back_in_bounded_pieces():
     first, second = store
     assert (len(first), len(second)) == (CHUNK_EVENTS, 5)
     assert np.concatenate([first, second]).tobytes() == events.tobytes()
+    next(iter(store))  # leaves off in the middle of the file
+    store.append(events[:7])
+    assert np.concatenate(list(store)).tobytes() == events.tobytes() + events[:7].tobytes()
     both = zip(store, store, strict=True)
     assert all(left.tobytes() == right.tobytes() for left, right in both)

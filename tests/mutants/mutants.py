@@ -28,7 +28,7 @@ class Mutant(NamedTuple):
 
 
 MACHINE = "tests/test_zone_machine.py"
-ZONE = "tests/test_zone.py"
+ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
 CHECK = "tests/test_check.py"
 TEXT = "tests/test_text.py"
 REPLAY = "tests/test_replay.py"
