@@ -2,9 +2,10 @@
 
     python benchmarks/instructions.py
 
-Both placements at 1 GiB and 64 regions. The floor is the same stream of
-operations with frees that are refused at once (the slots hold no pfn): loop,
-prefetch and dispatch of `Zone.run` without the allocator behind it.
+Both placements at 1 GiB and 64 regions. The floor is the same stream on a zone
+with nothing free and slots that hold no pfn: every free is refused at once, every
+allocation fails at once. What remains is copying, checking, prefetching and
+dispatch in `Zone.run`, and the few instructions of a refusal.
 """
 
 import re
@@ -25,7 +26,9 @@ from streams import prepare
 zone = Zone(1 << 18, region_pages=1 << 12, placement={placement!r})
 scenario = prepare("pair", zone, {nr_ops})
 if {floor}:
-    scenario.ops["op"] = 1
+    zone.alloc_batch(np.full(zone.nr_pages // 1024, 10, np.uint8))
+    while zone.nr_free:
+        zone.alloc()
     scenario.slots[:] = -1
 scenario.run()
 """

@@ -6,48 +6,34 @@ python benchmarks/table.py result.json
 
 import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 
-def scenarios(benchmarks):
-    """Nanoseconds per operation by (scenario, GiB, regions) and placement."""
-    cells = defaultdict(dict)
-    for entry in benchmarks:
-        info = entry["extra_info"]
-        if "scenario" in info:
-            key = info["scenario"], info["gib"], info["regions"]
-            cells[key][info["placement"]] = info["ns_per_op"]
-    return cells
-
-
 def main(path):
     console = Console(width=100)
     benchmarks = json.loads(Path(path).read_text())["benchmarks"]
-    cells = scenarios(benchmarks)
-    table = Table(title="ns per operation, median")
+    cells = {
+        (info["scenario"], info["gib"], info["regions"]): info
+        for info in (entry["extra_info"] for entry in benchmarks)
+        if "scenario" in info
+    }
+    table = Table(title="ns per operation, median of rounds; ratio: median of the rounds' ratios")
     for heading in ("scenario", "GiB", "regions", "linux", "sorted", "sorted/linux"):
         table.add_column(heading, justify="left" if heading == "scenario" else "right")
-    for (name, gib, regions), by in cells.items():
-        ratio = by["sorted"] / by["linux"]
-        table.add_row(
-            name,
-            str(gib),
-            str(regions),
-            f"{by['linux']:.1f}",
-            f"{by['sorted']:.1f}",
-            f"{ratio:.2f}",
-        )
+    for (name, gib, regions), info in cells.items():
+        numbers = f"{info['linux_ns']:.1f}", f"{info['sorted_ns']:.1f}", f"{info['ratio']:.2f}"
+        table.add_row(name, str(gib), str(regions), *numbers)
     console.print(table)
-    table = Table(title="sorted, 4096 against 8 regions")
+    table = Table(title="sorted, 4096 against 8 regions, each over linux of its own rounds")
     for heading in ("scenario", "GiB", "ratio"):
         table.add_column(heading, justify="left" if heading == "scenario" else "right")
-    for (name, gib, regions), by in cells.items():
+    for (name, gib, regions), info in cells.items():
         if regions == 4096 and (name, gib, 8) in cells:
-            table.add_row(name, str(gib), f"{by['sorted'] / cells[name, gib, 8]['sorted']:.2f}")
+            ratio = info["ratio"] / cells[name, gib, 8]["ratio"]
+            table.add_row(name, str(gib), f"{ratio:.2f}")
     console.print(table)
     table = Table(title="calls and traces")
     table.add_column("benchmark")

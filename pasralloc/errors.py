@@ -40,19 +40,19 @@ class InvalidFree(PasrallocError, ValueError):
         The offending pfn.
     why : str
         What is wrong with it.
+    verb : str, default "free"
+        What was to be done with the block.
     """
 
-    def __init__(self, pfn: int, why: str) -> None:
-        super().__init__(pfn, why)
+    def __init__(self, pfn: int, why: str, verb: str = "free") -> None:
+        super().__init__(pfn, why, verb)
         self.pfn = pfn
         self.why = why
+        self.verb = verb
 
     def __str__(self) -> str:
-        return (
-            f"cannot free pfn {self.pfn:#x}: {self.why}"
-            if self.pfn >= 0
-            else (f"cannot free pfn {self.pfn}: {self.why}")
-        )
+        pfn = f"{self.pfn:#x}" if self.pfn >= 0 else str(self.pfn)
+        return f"cannot {self.verb} pfn {pfn}: {self.why}"
 
 
 class CorruptZone(PasrallocError, RuntimeError):

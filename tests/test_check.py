@@ -65,7 +65,7 @@ def test_a_block_inside_another(zone):
     head = first_free(zone, 7)[0]
     broken(
         zone,
-        f"frame {head + 9} has the tag 0x1 but lies inside the block at frame {head}",
+        f"frame {head + 9} has the tag 0x1 but lies inside what starts at frame {head}",
         "tags",
         head + 9,
         0x01,
@@ -131,7 +131,7 @@ def test_a_wrong_number_of_blocks_on_a_list(zone):
     nr = len(first_free(zone, 10))
     broken(
         zone,
-        f"list 61 counts {nr + 1} blocks, the tags show {nr}",
+        f"list of order 10, migratetype 1 counts {nr + 1} blocks, the tags show {nr}",
         "nr_blocks",
         0,
         nr + 1,
@@ -146,17 +146,36 @@ def test_a_list_mask_that_forgets_a_list(zone):
 def test_a_link_to_what_is_no_free_block(zone):
     head = first_free(zone, 0)[0]
     broken(
-        zone, "list 1 leads to node 5000, which is no free block", "links", head, 5000, field="next"
+        zone,
+        "list of order 0, migratetype 1 leads to node 5000, which is no free block",
+        "links",
+        head,
+        5000,
+        field="next",
     )
 
 
 def test_a_link_out_of_the_zone(zone):
     head = first_free(zone, 0)[0]
-    broken(zone, "list 1 leads to node 99999999", "links", head, 99999999, field="next")
+    broken(
+        zone,
+        "list of order 0, migratetype 1 leads to node 99999999",
+        "links",
+        head,
+        99999999,
+        field="next",
+    )
 
 
 def test_a_head_out_of_the_zone(zone):
-    broken(zone, "list 61 leads to node 77", "head", 0, 77, freelist=(10, MOVABLE))
+    broken(
+        zone,
+        "list of order 10, migratetype 1 leads to node 77",
+        "head",
+        0,
+        77,
+        freelist=(10, MOVABLE),
+    )
 
 
 def test_a_back_link_to_another_block(zone):
@@ -175,7 +194,7 @@ def test_a_list_that_ends_early(zone):
     pfns = first_free(zone, 0)
     broken(
         zone,
-        f"list 1 ends after 3 blocks, expected {len(pfns)}",
+        f"list of order 0, migratetype 1 ends after 3 blocks, expected {len(pfns)}",
         "links",
         pfns[2],
         0xFFFFFFFF,
@@ -187,7 +206,12 @@ def test_a_list_that_runs_in_a_circle(zone):
     pfns = first_free(zone, 0)
     corrupt(zone, "links", pfns[-1], pfns[0], field="next")
     broken(
-        zone, f"list 1 ends after {len(pfns) + 1} blocks", "links", pfns[0], pfns[-1], field="prev"
+        zone,
+        f"list of order 0, migratetype 1 ends after {len(pfns) + 1} blocks",
+        "links",
+        pfns[0],
+        pfns[-1],
+        field="prev",
     )
 
 
@@ -196,7 +220,7 @@ def test_a_tail_that_is_not_the_last_block():
     pfns = first_free(zone, 0)
     broken(
         zone,
-        f"list 1 has the tail {pfns[0]}, expected {pfns[-1]}",
+        f"list of order 0, migratetype 1 has the tail {pfns[0]}, expected {pfns[-1]}",
         "tail",
         0,
         pfns[0],
@@ -207,7 +231,7 @@ def test_a_tail_that_is_not_the_last_block():
 def test_a_head_region_that_is_not_that_of_the_head(sorted_zone):
     broken(
         sorted_zone,
-        "list 1 says its first block is in region 3",
+        "list of order 0, migratetype 1 says its first block is in region 3",
         "head_region",
         0,
         3,
@@ -235,7 +259,7 @@ def test_a_list_out_of_region_order(sorted_zone):
     corrupt(sorted_zone, "head_region", 0, regions[-1], freelist=(10, MOVABLE))
     broken(
         sorted_zone,
-        f"list 61 has region {regions[1]} after region {regions[-1]}",
+        f"list of order 10, migratetype 1 has region {regions[1]} after region {regions[-1]}",
         "head",
         0,
         last,

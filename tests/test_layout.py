@@ -121,28 +121,6 @@ def test_modules_stay_small(pattern, limit):
 def test_no_python_call_hides_in_the_kernel(tmp_path):
     """Cython gives a performance hint where an exception check would take the GIL."""
     sources = sorted(PACKAGE.glob("_core/*.pyx"))
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "cython",
-            "-3",
-            "-X",
-            "cdivision=True,wraparound=False,auto_pickle=False",
-            "--module-name",
-            "x",
-            "-o",
-            str(tmp_path / "out.c"),
-            "-I",
-            str(ROOT),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0, (
-        "without a source there is nothing to compile: the options are understood"
-    )
     for source in sources:
         done = subprocess.run(
             [
@@ -199,12 +177,19 @@ def test_every_public_name_resolves_and_is_documented():
         _ = pasralloc.zone
 
 
-def test_stubs_name_every_public_method():
+def test_no_public_name_hides_a_submodule():
     import pasralloc
 
-    stub = (PACKAGE / "_core" / "zoneobject.pyi").read_text() + (
-        PACKAGE / "_core" / "zonebase.pyi"
-    ).read_text()
-    for name in vars(pasralloc.Zone) | vars(pasralloc.Zone.__mro__[1]):
-        if not name.startswith("_"):
-            assert re.search(rf"\b{name}\b", stub), name
+    submodules = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not submodules & pasralloc._WHERE.keys()
+
+
+def test_the_example_of_the_zone_class_runs():
+    import doctest
+
+    import pasralloc
+
+    finder = doctest.DocTestParser()
+    test = finder.get_doctest(pasralloc.Zone.__doc__, {}, "Zone", None, 0)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0

@@ -132,6 +132,27 @@ def test_the_command_line_works_from_the_installed_wheel(installed):
     assert done.stderr == ""
 
 
+def test_the_headers_are_valid_c_and_cpp(installed, tmp_path):
+    for compiler, standard, suffix in (("gcc", "c11", "c"), ("g++", "c++17", "cpp")):
+        source = tmp_path / f"headers.{suffix}"
+        source.write_text(
+            '#include "pasralloc/trace.h"\nint main(void) { return sizeof(pasr_zone_t) == 0; }\n'
+        )
+        include = installed / "pasralloc" / "include"
+        run(
+            compiler,
+            f"-std={standard}",
+            "-pedantic-errors",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            f"-I{include}",
+            "-fsyntax-only",
+            str(source),
+            cwd=tmp_path,
+        )
+
+
 def test_a_downstream_extension_builds_against_the_wheel_and_drives_a_zone(installed, tmp_path):
     shutil.copytree(ROOT / "tests" / "embed", tmp_path / "embed")
     run(

@@ -8,7 +8,8 @@ cdef class Arena:
     cdef char *memory
     cdef size_t nr_bytes
     cdef Py_buffer view                  # held while the memory is the caller's
-    cdef bint is_foreign
+    cdef bint is_held                    # `view` is to be released
+    cdef object exporter                 # None while the memory is our own; seen by the garbage collector
 
     @staticmethod
     cdef Arena create(size_t nr_bytes, object buffer)

@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
 from libc.stdint cimport uintptr_t
 from libc.string cimport memset
@@ -34,6 +34,10 @@ cdef extern from *:
     int munmap(void *memory, size_t nr_bytes) nogil
 
 
+# Address ranges of buffers that zones hold: two zones on one would corrupt each other.
+cdef dict HELD = {}
+
+
 @cython.final
 cdef class Arena:
     """Zeroed, writable memory that starts on a cache line."""
@@ -48,22 +52,31 @@ cdef class Arena:
                 raise MemoryError(f"cannot map {nr_bytes} bytes for the tables of a zone")
             arena.nr_bytes = nr_bytes
             return arena
+        if not PyObject_CheckBuffer(buffer):
+            raise TypeError(f"buffer must be a writable, C-contiguous buffer, got {type(buffer).__name__}")
         try:
             PyObject_GetBuffer(buffer, &arena.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
-        except (TypeError, BufferError) as error:
+        except (BufferError, ValueError) as error:
             raise ValueError(f"buffer must be a writable, C-contiguous buffer: {error}") from None
-        arena.is_foreign = True
+        arena.is_held = True
+        arena.exporter = buffer
         if <size_t> arena.view.len < nr_bytes:
             raise ValueError(f"buffer must hold at least {nr_bytes} bytes for this zone, got {arena.view.len}")
         if <uintptr_t> arena.view.buf & 63:
             raise ValueError("buffer must start at a multiple of 64 bytes")
+        first = <uintptr_t> arena.view.buf
+        for other_first, other_end in HELD.values():
+            if first < other_end and other_first < first + nr_bytes:
+                raise ValueError("buffer overlaps the memory of another zone")
+        HELD[id(arena)] = first, first + nr_bytes
         arena.memory = <char *> arena.view.buf
         arena.nr_bytes = nr_bytes
         memset(arena.memory, 0, nr_bytes)
         return arena
 
     def __dealloc__(self):
-        if self.is_foreign:
+        if self.is_held:
+            HELD.pop(<uintptr_t> <void *> self, None)
             PyBuffer_Release(&self.view)
         elif self.memory != NULL:
             munmap(self.memory, self.nr_bytes)

@@ -2,12 +2,11 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.rmqueue cimport zone_alloc, zone_free
 from pasralloc._core.types cimport (
     PASR_EALREADY, PASR_OK, PASR_TAG_FREE, PASR_TAG_TYPE, pasr_idx_t,
 )
-from pasralloc._core.zone cimport head_tag, idx_of, set_tag, tag_order, zone_free_error, zone_spans
+from pasralloc._core.zone cimport head_tag, idx_of, set_tag, tag_order, zone_free_error, zone_prefetch, zone_spans
 
 
 # A type that no block has. Marks heads that this call has already named, without the FREE
@@ -26,12 +25,6 @@ cdef void zone_alloc_batch(
         out[i] = zone_alloc(z, orders[i], migratetypes[i])
 
 
-cdef inline void prefetch(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
-    if zone_spans(z, pfn):
-        __builtin_prefetch(&z.tags[idx_of(z, pfn)])
-        __builtin_prefetch(&z.links[idx_of(z, pfn)])
-
-
 cdef int mark(
     pasr_zone_t *z, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
 ) noexcept nogil:
@@ -41,7 +34,7 @@ cdef int mark(
     cdef int error
     for i in range(nr):
         if i + AHEAD < nr:
-            prefetch(z, pfns[i + AHEAD])
+            zone_prefetch(z, pfns[i + AHEAD])
         bad[0] = i
         error = PASR_OK
         tags[i] = 0
@@ -77,6 +70,6 @@ cdef int zone_free_batch(
         return error
     for i in range(nr):
         if i + AHEAD < nr:
-            prefetch(z, pfns[i + AHEAD])
+            zone_prefetch(z, pfns[i + AHEAD])
         zone_free(z, pfns[i], -1)
     return PASR_OK

@@ -11,7 +11,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
-from pasralloc._core.boundary cimport get_array, try_array
+from pasralloc._core.boundary cimport get_array, integers, small_integers, try_array
 from pasralloc._core.refusal cimport free_refusal
 from pasralloc._core.rmqueue cimport op_is_valid, ops_are_valid, zone_run
 from pasralloc._core.types cimport (
@@ -34,46 +34,19 @@ cdef enum:
     FREE_STACK = 1280                    # words: a pfn, a tag and an order each
 
 
-cdef object integers(object values, str name):
-    """*values* as a contiguous int64 array, whatever kind of integers they are."""
-    array = np.asarray(values)
-    if array.size == 0:
-        array = array.astype(np.int64)                    # np.asarray([]) is float
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must be integers, got an array of {array.dtype}")
-    if array.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got {array.ndim}")
-    wrong = np.flatnonzero(array > np.iinfo(np.int64).max)
-    if wrong.size:
-        raise ValueError(f"{name}[{wrong[0]}] must be less than 2**63, got {array[wrong[0]]}")
-    return np.ascontiguousarray(array, dtype=np.int64)
-
-
-cdef object small_ints(object values, str name, int high):
-    """*values* as a contiguous uint8 array, whatever kind of integers they are."""
-    array = integers(values, name)
-    wrong = np.flatnonzero((array < 0) | (array > high))
-    if wrong.size:
-        raise ValueError(f"{name}[{wrong[0]}] must be 0 to {high}, got {array[wrong[0]]}")
-    return np.ascontiguousarray(array, dtype=np.uint8)
-
-
-cdef Py_ssize_t open_array(object values, Py_buffer *view, str name, bint is_pfns, int high) except -1:
-    """Open *values* as an array of uint8, or of int64 for pfns; convert it first if it is another kind."""
-    if not try_array(values, view, "int64" if is_pfns else "uint8"):
-        values = integers(values, name) if is_pfns else small_ints(values, name, high)
-        get_array(values, view, name, "int64" if is_pfns else "uint8", 8 if is_pfns else 1, False)
+cdef Py_ssize_t open_small_integers(object values, Py_buffer *view, str name, int high) except -1:
+    """Open *values* as an array of uint8, converted first if it is another kind; not yet checked if it is not."""
+    if not try_array(values, view, "uint8"):
+        get_array(small_integers(values, name, high), view, name, "uint8", False)
     return view.shape[0]
 
 
-cdef int copy_small_ints(object values, str name, int high, uint8_t *copy, Py_ssize_t nr) except -1:
-    """Copy *nr* small integers and check the copy."""
-    cdef Py_buffer view
-    cdef Py_ssize_t i
-    cdef Py_ssize_t length = open_array(values, &view, name, False, high)
+cdef int copy_small_integers(Py_buffer *view, str name, int high, uint8_t *copy, Py_ssize_t nr) except -1:
+    """Copy *nr* small integers, release *view*, and check the copy."""
+    cdef Py_ssize_t i, length = view.shape[0]
     if length == nr:
         memcpy(copy, view.buf, nr)
-    PyBuffer_Release(&view)
+    PyBuffer_Release(view)
     if length != nr:
         raise ValueError(f"{name} must have {nr} entries, got {length}")
     for i in range(nr):
@@ -83,29 +56,31 @@ cdef int copy_small_ints(object values, str name, int high, uint8_t *copy, Py_ss
 
 
 cdef int fill_migratetypes(object migratetypes, uint8_t *copy, Py_ssize_t nr) except -1:
+    cdef Py_buffer view
     if isinstance(migratetypes, int):
         memset(copy, <int> migratetypes, nr)
         return 0
-    return copy_small_ints(migratetypes, "migratetypes", PASR_NR_PCPTYPES - 1, copy, nr)
+    open_small_integers(migratetypes, &view, "migratetypes", PASR_NR_PCPTYPES - 1)
+    return copy_small_integers(&view, "migratetypes", PASR_NR_PCPTYPES - 1, copy, nr)
 
 
 cdef object batch_alloc(pasr_zone_t *z, object orders, object migratetypes, object out):
     """`Zone.alloc_batch`; *migratetypes* is a checked number or an array."""
     cdef Py_buffer view
-    cdef Py_ssize_t nr = open_array(orders, &view, "orders", False, PASR_MAX_PAGE_ORDER)
+    cdef Py_ssize_t nr = open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
     cdef uint8_t small[ALLOC_STACK]
     cdef uint8_t *copy = small
-    PyBuffer_Release(&view)
     if nr > NOGIL_BATCH:
         copy = <uint8_t *> malloc(2 * nr)
         if copy == NULL:
+            PyBuffer_Release(&view)
             raise MemoryError(f"cannot copy the orders of {nr} allocations")
     try:
-        copy_small_ints(orders, "orders", PASR_MAX_PAGE_ORDER, copy, nr)
+        copy_small_integers(&view, "orders", PASR_MAX_PAGE_ORDER, copy, nr)
         fill_migratetypes(migratetypes, copy + nr, nr)
         if out is None:
             out = np.empty(nr, np.int64)
-        get_array(out, &view, "out", "int64", 8, True)
+        get_array(out, &view, "out", "int64", True)
         try:
             if view.shape[0] != nr:
                 raise ValueError(f"out must have {nr} entries, got {view.shape[0]}")
@@ -125,12 +100,15 @@ cdef object batch_alloc(pasr_zone_t *z, object orders, object migratetypes, obje
 cdef int batch_free(pasr_zone_t *z, object pfns, object orders) except -1:
     """`Zone.free_batch`."""
     cdef Py_buffer view
-    cdef Py_ssize_t nr = open_array(pfns, &view, "pfns", True, 0)
+    cdef Py_ssize_t nr
     cdef uint64_t bad = 0
     cdef int error
     cdef int64_t small[FREE_STACK]
     cdef int64_t *copy = small                            # pfns, then scratch tags, then orders
     cdef uint8_t *wanted = NULL
+    if not try_array(pfns, &view, "int64"):
+        get_array(integers(pfns, "pfns"), &view, "pfns", "int64", False)
+    nr = view.shape[0]
     if nr > NOGIL_BATCH:
         copy = <int64_t *> malloc(10 * nr)
         if copy == NULL:
@@ -141,7 +119,8 @@ cdef int batch_free(pasr_zone_t *z, object pfns, object orders) except -1:
     try:
         if orders is not None:
             wanted = <uint8_t *> (copy + nr) + nr
-            copy_small_ints(orders, "orders", PASR_MAX_PAGE_ORDER, wanted, nr)
+            open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
+            copy_small_integers(&view, "orders", PASR_MAX_PAGE_ORDER, wanted, nr)
         if nr < NOGIL_BATCH:
             error = zone_free_batch(z, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
         else:
@@ -179,9 +158,9 @@ cdef int64_t batch_run(pasr_zone_t *z, object ops, object slots) except -1:
     cdef uint64_t nr, done = 0
     cdef int64_t nr_failed = 0
     cdef pasr_op_t op
-    get_array(ops, &ops_view, "ops", "OP_DTYPE", sizeof(pasr_op_t), False)
+    get_array(ops, &ops_view, "ops", "OP_DTYPE", False)
     try:
-        get_array(slots, &slots_view, "slots", "int64", 8, True)
+        get_array(slots, &slots_view, "slots", "int64", True)
         try:
             nr = ops_view.shape[0]
             done = first_invalid(<pasr_op_t *> ops_view.buf, nr, slots_view.shape[0])

@@ -1,4 +1,4 @@
-"""Python objects to C values, checked; the only place where integers are converted."""
+"""Python objects to C values, checked; the only place where numbers and arrays are converted."""
 
 from cpython.buffer cimport Py_buffer
 from cpython.long cimport PyLong_CheckExact
@@ -25,5 +25,7 @@ cdef inline int64_t as_int(object value, str name, int64_t low, int64_t high) ex
 
 
 cdef int64_t as_other_int(object value, str name, int64_t low, int64_t high) except? -1
-cdef int get_array(object array, Py_buffer *view, str name, str dtype, Py_ssize_t itemsize, bint writable) except -1
-cdef bint try_array(object array, Py_buffer *view, str dtype)
+cdef int get_array(object array, Py_buffer *view, str name, str dtype, bint writable) except -1
+cdef bint try_array(object array, Py_buffer *view, str dtype) except -1
+cdef object integers(object values, str name)
+cdef object small_integers(object values, str name, int high)

@@ -45,34 +45,33 @@ cdef enum:
     BAD_CHANGED_BIT
     NR_FAULTS
 
-# Where a list is at fault, "where" is order * 6 + migratetype.
+# Where a list is at fault, "where" is order * 6 + migratetype; the texts can take it apart.
 cdef const char *TEXTS[NR_FAULTS]
 TEXTS[OK] = b"sound"
 TEXTS[BAD_REGION_TABLE] = b"block number {where} is assigned to region {found}, expected {expected}"
 TEXTS[BAD_PAGEBLOCK] = b"pageblock {where} has migratetype {found}, expected less than {expected}"
 TEXTS[BAD_TAG] = b"frame {where} has the malformed tag {found:#x}"
 TEXTS[BAD_ALIGNMENT] = b"block at frame {where} of order {found} is not aligned to its size"
-TEXTS[OVERLAP] = b"frame {where} has the tag {found:#x} but lies inside the block at frame {expected}"
+TEXTS[OVERLAP] = b"frame {where} has the tag {found:#x} but lies inside what starts at frame {expected}"
 TEXTS[OUTSIDE] = b"block at frame {where} reaches frame {found}, outside the zone which ends at {expected}"
 TEXTS[UNMERGED] = b"free buddies of order {found} at frames {where} and {expected} are not merged"
 TEXTS[BAD_MANAGED] = b"region {where} counts {found} managed pages, its blocks hold {expected}"
 TEXTS[BAD_REGION_FREE] = b"region {where} counts {found} free pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_FREE] = b"the zone counts {found} free pages, its blocks hold {expected}"
-TEXTS[BAD_NR_BLOCKS] = b"list {where} counts {found} blocks, the tags show {expected}"
+TEXTS[BAD_NR_BLOCKS] = b"list of order {order}, migratetype {type} counts {found} blocks, the tags show {expected}"
 TEXTS[BAD_NONEMPTY] = b"the list mask of migratetype {where} is {found:#x}, expected {expected:#x}"
-TEXTS[BAD_NODE] = b"list {where} leads to node {found}, which is no free block of its order and type"
+TEXTS[BAD_NODE] = b"list of order {order}, migratetype {type} leads to node {found}, which is no free block of its order and type"
 TEXTS[BAD_PREV] = b"node {where} names {found} as its predecessor, expected {expected}"
-TEXTS[BAD_LENGTH] = b"list {where} ends after {found} blocks, expected {expected}"
-TEXTS[BAD_TAIL] = b"list {where} has the tail {found}, expected {expected}"
-TEXTS[BAD_HEAD_REGION] = b"list {where} says its first block is in region {found}, expected {expected}"
-TEXTS[UNSORTED] = b"list {where} has region {found} after region {expected}"
+TEXTS[BAD_LENGTH] = b"list of order {order}, migratetype {type} ends after {found} blocks, expected {expected}"
+TEXTS[BAD_TAIL] = b"list of order {order}, migratetype {type} has the tail {found}, expected {expected}"
+TEXTS[BAD_HEAD_REGION] = b"list of order {order}, migratetype {type} says its first block is in region {found}, expected {expected}"
+TEXTS[UNSORTED] = b"list of order {order}, migratetype {type} has region {found} after region {expected}"
 TEXTS[BAD_RUN_LENGTH] = b"run of region {where} counts {found} blocks, expected {expected}"
 TEXTS[BAD_RUN_LAST] = b"run of region {where} ends at node {found}, expected {expected}"
 TEXTS[BAD_REGION_BIT] = b"region bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
-
 TEXTS[BAD_CHANGED_BIT] = b"region {where} is marked as changed, there are {expected} regions"
 
 
@@ -99,15 +98,17 @@ cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t 
 cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     cdef uint64_t i
     cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
+    cdef bint expected
     for i in range(z.nr_blocks):
         if z.region_of_block[i] != <uint16_t> (i // region_blocks):
             return fail(fault, BAD_REGION_TABLE, <int64_t> i, z.region_of_block[i], <int64_t> (i // region_blocks))
     for i in range(nr_pageblocks(z)):
         if z.pageblocks[i] >= PASR_NR_MIGRATETYPES:
             return fail(fault, BAD_PAGEBLOCK, <int64_t> i, z.pageblocks[i], PASR_NR_MIGRATETYPES)
-    for i in range(<uint64_t> (z.nr_regions + 63) >> 6):
-        if (z.changed[i] != 0) != <bint> (z.changed_root >> i & 1):
-            return fail(fault, BAD_CHANGED_ROOT, <int64_t> i, z.changed_root >> i & 1, z.changed[i] != 0)
+    for i in range(64):
+        expected = i < (z.nr_regions + 63) >> 6 and z.changed[i] != 0
+        if expected != <bint> (z.changed_root >> i & 1):
+            return fail(fault, BAD_CHANGED_ROOT, <int64_t> i, z.changed_root >> i & 1, expected)
     for i in range(z.nr_regions, <uint64_t> (z.nr_regions + 63) & ~<uint64_t> 63):
         if z.changed[i >> 6] >> (i & 63) & 1:
             return fail(fault, BAD_CHANGED_BIT, <int64_t> i, 1, z.nr_regions)
@@ -156,13 +157,12 @@ cdef int check_tags(const pasr_zone_t *z, census_t *census, fault_t *fault) noex
         stop = covered = idx + PASR_TOP_PAGES
         tag = z.top_tags[block]
         if tag != PASR_TAG_SPLIT:
-            if tag == 0:
-                continue                  # never managed, or its tags were never written
-            if tag_order(tag) != PASR_MAX_PAGE_ORDER:
-                return fail(fault, BAD_TAG, idx, tag, 0)
-            broken = count_block(z, census, idx, tag, fault)
-            if broken != OK:
-                return broken
+            if tag != 0:                  # otherwise nothing of it was ever managed
+                if tag_order(tag) != PASR_MAX_PAGE_ORDER:
+                    return fail(fault, BAD_TAG, idx, tag, 0)
+                broken = count_block(z, census, idx, tag, fault)
+                if broken != OK:
+                    return broken
         else:
             covered = idx
         while idx < stop:

@@ -12,7 +12,7 @@ branches that do not apply. *node* is a frame index, or a block number on the
 lists of the largest order.
 """
 
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from pasralloc._core.bits cimport regionmap_clear, regionmap_prev, regionmap_set
 from pasralloc._core.types cimport (
@@ -53,6 +53,15 @@ cdef inline void region_give(pasr_zone_t *z, uint32_t region, uint32_t nr_pages)
     cdef pasr_region_t *r = &z.regions[region]
     r.nr_free += nr_pages
     if r.nr_free == r.managed:
+        regionmap_set(&z.changed_root, z.changed, region)
+
+
+cdef inline void region_credit(pasr_zone_t *z, uint32_t region, int64_t nr_pages) noexcept nogil:
+    """Count pages of a region that may hold more free pages than it manages, since blocks straddle it."""
+    cdef pasr_region_t *r = &z.regions[region]
+    cdef bint was_empty = r.nr_free == r.managed
+    r.nr_free = <uint32_t> (r.nr_free + nr_pages)
+    if was_empty != (r.nr_free == r.managed):
         regionmap_set(&z.changed_root, z.changed, region)
 
 
@@ -124,7 +133,7 @@ cdef inline void list_add(
     cdef pasr_idx_t node = node_of(idx, order)
     if mode & PASR_MODE_STRADDLE:
         region = region_of(z, idx, mode)
-        region_give(z, region, <uint32_t> 1 << order)
+        region_credit(z, region, <int64_t> 1 << order)
     fl.nr_blocks += 1
     if fl.head == PASR_NIL:
         z.nonempty[migratetype] |= <uint32_t> 1 << order
@@ -161,7 +170,7 @@ cdef inline pasr_idx_t list_pop(
     else:
         region[0] = region_of(z, idx_of_node(node, order), mode)
     if mode & PASR_MODE_STRADDLE:
-        region_take(z, region[0], <uint32_t> 1 << order)
+        region_credit(z, region[0], -(<int64_t> 1 << order))
     return idx_of_node(node, order)
 
 
@@ -179,7 +188,7 @@ cdef inline void list_remove(
         return
     if mode & PASR_MODE_STRADDLE:
         region = region_of(z, idx, mode)
-        region_take(z, region, <uint32_t> 1 << order)
+        region_credit(z, region, -(<int64_t> 1 << order))
     preceding = links[node].prev
     following = links[node].next
     links[preceding].next = following

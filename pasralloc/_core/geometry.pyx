@@ -70,6 +70,10 @@ cdef list absent_ranges(const pasr_zone_t *z, object absent):
     cdef int64_t end = z.start_pfn + <int64_t> z.nr_pages
     cdef int64_t pfn, nr, free_from = z.start_pfn
     cdef list ranges = []
+    try:
+        absent = list(absent)
+    except TypeError:
+        raise TypeError(f"absent must hold (pfn, nr) pairs, got {absent!r}") from None
     for entry in absent:
         try:
             first, count = entry

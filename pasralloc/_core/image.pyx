@@ -199,7 +199,7 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
     """Put the zone into the state of an image that fits it.
 
     Writes inside the arrays whatever the image holds; whether it is sound is
-    for `zone_check` to say.
+    for `zone_check` to say. Leaves alone which regions changed lately.
     """
     cdef counters_t counters
     cdef uint32_t block, order, migratetype
@@ -229,5 +229,3 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
             image = get_bytes(image, z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES)
             image = get_bytes(
                 image, z.links + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES * sizeof(pasr_link_t))
-    memset(z.changed, 0, ((z.nr_regions + 63) >> 6) * sizeof(uint64_t))
-    z.changed_root = 0

@@ -17,7 +17,7 @@ from pasralloc._core.events cimport (
 )
 from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc, zone_free
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
+    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_add_pages, zone_block_of, zone_spans,
@@ -377,10 +377,8 @@ cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr
             nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED)
         elif r.zone.mode == 0:
             nr_replayed = replay_copied(r, copy, nr_copied, 0)
-        elif r.zone.mode == PASR_MODE_STRADDLE:
-            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_STRADDLE)
         else:
-            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode)
         done += nr_replayed
         if nr_replayed < nr_copied:
             break

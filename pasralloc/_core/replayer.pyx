@@ -147,9 +147,9 @@ cdef class Replayer:
                 raise ValueError(
                     f"range {at} of the start, {nrs[at]} pages from pfn {pfns[at]:#x} of type {types[at]},"
                     f" has {name} that do not fit")
-        get_array(pfns, &views[0], "pfns", "int64", 8, False)
-        get_array(nrs, &views[1], "nrs", "int64", 8, False)
-        get_array(types, &views[2], "types", "uint8", 1, False)
+        get_array(pfns, &views[0], "pfns", "int64", False)
+        get_array(nrs, &views[1], "nrs", "int64", False)
+        get_array(types, &views[2], "types", "uint8", False)
         self.zone.enter()
         with nogil:
             for i in range(n):
@@ -188,7 +188,7 @@ cdef class Replayer:
         """
         cdef Py_buffer view
         cdef uint64_t done = 0, nr
-        get_array(events, &view, "events", "EVENT_DTYPE", sizeof(pasr_event_t), False)
+        get_array(events, &view, "events", "EVENT_DTYPE", False)
         try:
             self.zone.enter()
             try:

@@ -6,9 +6,9 @@ from libc.string cimport memcpy, memset
 
 from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.types cimport (
-    PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
+    PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
 )
-from pasralloc._core.zone cimport idx_of, pfn_of, zone_spans
+from pasralloc._core.zone cimport pfn_of, zone_prefetch
 
 
 cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
@@ -23,14 +23,10 @@ cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) no
     Cost: one list removal, and one insertion per order split.
     """
     cdef int64_t idx
-    if z.mode == 0:
-        idx = alloc_block(z, order, migratetype, 0)
-    elif z.mode == PASR_MODE_SORTED:
+    if z.mode == PASR_MODE_SORTED:
         idx = alloc_block(z, order, migratetype, PASR_MODE_SORTED)
-    elif z.mode == PASR_MODE_STRADDLE:
-        idx = alloc_block(z, order, migratetype, PASR_MODE_STRADDLE)
     else:
-        idx = alloc_block(z, order, migratetype, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+        idx = alloc_block(z, order, migratetype, z.mode)
     return pfn_of(z, <pasr_idx_t> idx) if idx >= 0 else idx
 
 
@@ -42,13 +38,9 @@ cdef int zone_free(pasr_zone_t *z, int64_t pfn, int order) noexcept nogil:
     (free), PASR_EINVAL (inside a block) or PASR_EDOM (of another order).
     Cost: one list removal per order merged, one insertion.
     """
-    if z.mode == 0:
-        return free_block(z, pfn, order, 0)
     if z.mode == PASR_MODE_SORTED:
         return free_block(z, pfn, order, PASR_MODE_SORTED)
-    if z.mode == PASR_MODE_STRADDLE:
-        return free_block(z, pfn, order, PASR_MODE_STRADDLE)
-    return free_block(z, pfn, order, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+    return free_block(z, pfn, order, z.mode)
 
 
 # How far ahead `run` looks: first the slot, and once that has arrived the frame it names.
@@ -57,13 +49,6 @@ cdef enum:
     FRAME_AHEAD = 12
     NR_EXECUTED = 512                    # operations copied and executed at a time
     NR_COPIED = 536                      # and those after them that are looked at
-
-
-cdef inline void prefetch_frame(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
-    """Fetch what a free of *pfn* reads first; a pfn outside the zone is ignored."""
-    if zone_spans(z, pfn):
-        __builtin_prefetch(&z.tags[idx_of(z, pfn)])
-        __builtin_prefetch(&z.links[idx_of(z, pfn)])
 
 
 cdef inline int64_t execute(
@@ -76,7 +61,7 @@ cdef inline int64_t execute(
     for i in range(nr):
         __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
         if ops[i + FRAME_AHEAD].op == PASR_OP_FREE:
-            prefetch_frame(z, slots[ops[i + FRAME_AHEAD].slot])
+            zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot])
         slot = ops[i].slot
         if ops[i].op == PASR_OP_ALLOC:
             result = alloc_block(z, ops[i].order, ops[i].migratetype, mode)
@@ -122,10 +107,8 @@ cdef int64_t zone_run(
             nr_failed += execute(z, copy, nr_valid, slots, 0)
         elif z.mode == PASR_MODE_SORTED:
             nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_SORTED)
-        elif z.mode == PASR_MODE_STRADDLE:
-            nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_STRADDLE)
         else:
-            nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+            nr_failed += execute(z, copy, nr_valid, slots, z.mode)
         nr_done[0] += nr_valid
         if nr_valid < NR_EXECUTED:
             break

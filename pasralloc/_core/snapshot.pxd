@@ -3,7 +3,7 @@
 
 cdef class ZoneSnapshot:
     cdef readonly bytes image            # immutable
-    cdef readonly str digest
+    cdef str hashed                      # None until the digest is asked for
     cdef bint is_trusted                 # made by a zone of this process
 
     @staticmethod

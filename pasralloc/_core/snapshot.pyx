@@ -35,13 +35,10 @@ cdef class ZoneSnapshot:
     Attributes
     ----------
     image : bytes
-    digest : str
-        Equal to `Zone.digest` of any zone in this state.
     """
 
     def __cinit__(self, bytes image not None, str digest=None):
         self.image = image
-        self.digest = digest_of(image)
         if digest is not None and digest != self.digest:
             raise ValueError(f"the image of {len(image)} bytes does not have the digest {digest!r}")
 
@@ -50,6 +47,13 @@ cdef class ZoneSnapshot:
         cdef ZoneSnapshot snapshot = ZoneSnapshot.__new__(ZoneSnapshot, image)
         snapshot.is_trusted = True
         return snapshot
+
+    @property
+    def digest(self):
+        """Equal to `Zone.digest` of any zone in this state; computed when first asked for."""
+        if self.hashed is None:
+            self.hashed = digest_of(self.image)
+        return self.hashed
 
     def __reduce__(self):
         return ZoneSnapshot, (self.image, self.digest)

@@ -179,7 +179,7 @@ cdef class TextParser:
         cdef uint64_t nr_events = 0
         PyObject_GetBuffer(data, &source, PyBUF_SIMPLE)
         try:
-            get_array(out, &target, "out", "EVENT_DTYPE", sizeof(pasr_event_t), True)
+            get_array(out, &target, "out", "EVENT_DTYPE", True)
             start = <const char *> source.buf
             with nogil:
                 stop = parse_block(

@@ -9,7 +9,6 @@ cdef extern from "pasralloc/types.h" nogil:
     const pasr_idx_t PASR_NIL
     const uint64_t PASR_MAX_FRAMES
     const int64_t PASR_MAX_PFN
-    const uint32_t PASR_ABI
     const uint32_t PASR_MAX_PAGE_ORDER
     const uint32_t PASR_NR_PAGE_ORDERS
     const uint32_t PASR_TOP_PAGES
@@ -67,8 +66,6 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint32_t managed
 
     ctypedef struct pasr_zone_t:
-        uint32_t abi
-        uint32_t size
         pasr_link_t *links
         uint8_t *tags
         pasr_link_t *top_links

@@ -7,7 +7,6 @@ from pasralloc._core.zonebase import ZoneBase
 
 LINK_DTYPE: np.dtype[np.void]
 RUN_DTYPE: np.dtype[np.void]
-REGION_DTYPE: np.dtype[np.void]
 
 def zone_arrays(zone: ZoneBase) -> dict[str, NDArray[Any]]: ...
 def freelist_arrays(

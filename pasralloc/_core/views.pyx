@@ -13,9 +13,10 @@ from pasralloc._core.zonebase cimport ZoneBase
 
 import numpy as np
 
+from pasralloc._core.zonebase import REGION_DTYPE
+
 LINK_DTYPE = np.dtype([("next", "u4"), ("prev", "u4")])
 RUN_DTYPE = np.dtype([("last", "u4"), ("nr_blocks", "u4")])
-REGION_DTYPE = np.dtype([("nr_free", "u4"), ("managed", "u4")])
 
 
 def zone_arrays(ZoneBase zone not None):

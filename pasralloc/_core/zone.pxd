@@ -2,8 +2,8 @@
 
 Everything above the zone speaks to it through these operations and never
 touches a list link: take a block, put a block, remove a given free block, ask
-what a frame is, walk the blocks. The inline ones take *mode*, a literal that
-must equal ``z.mode``; the others read it from the zone.
+what a frame is, walk the blocks. The inline ones take *mode*, which must equal
+``z.mode``: a literal on hot paths, so that the compiler drops what does not apply.
 
 Threading rule: none of these locks. One thread at a time may call them for one
 zone, and none of them needs the GIL.
@@ -11,6 +11,7 @@ zone, and none of them needs the GIL.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.freelist cimport (
     list_add, list_pop, list_remove, region_give, region_of, region_take,
 )
@@ -33,6 +34,13 @@ cdef inline bint zone_spans(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
 cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
     """Frame index of *pfn*, which must lie in the span."""
     return <pasr_idx_t> (pfn - z.base_pfn)
+
+
+cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
+    """Fetch what a free of *pfn* reads first; any pfn may be passed."""
+    if zone_spans(z, pfn):
+        __builtin_prefetch(&z.tags[idx_of(z, pfn)])
+        __builtin_prefetch(&z.links[idx_of(z, pfn)])
 
 
 cdef inline uint32_t tag_order(uint8_t tag) noexcept nogil:
@@ -174,7 +182,7 @@ cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:
     return <uint64_t> z.nr_blocks << (PASR_MAX_PAGE_ORDER - z.pageblock_order)
 
 
-cdef int zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil
+cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil
 cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil
 cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
 cdef int64_t zone_take_range(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil

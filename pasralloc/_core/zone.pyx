@@ -3,23 +3,21 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from pasralloc._core.bits cimport highest_bit, lowest_bit
+from pasralloc._core.bits cimport highest_bit, lowest_bit, regionmap_set
 from pasralloc._core.types cimport (
-    PASR_ABI, PASR_ABSENT, PASR_ALLOCATED, PASR_EALREADY, PASR_EBUSY, PASR_EDOM, PASR_EEXIST,
+    PASR_ABSENT, PASR_ALLOCATED, PASR_EALREADY, PASR_EBUSY, PASR_EDOM, PASR_EEXIST,
     PASR_EINVAL, PASR_ENXIO, PASR_ERANGE, PASR_FREE, PASR_NIL, PASR_NR_MIGRATETYPES,
     PASR_NR_PAGE_ORDERS, PASR_OK,
 )
 
 
-cdef int zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
+cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
     """Make a zone of absent pages from geometry and zeroed, bound arrays.
 
     All pageblocks start as *movable*, as at the boot of Linux.
     """
     cdef uint32_t block, order, migratetype
     cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
-    z.abi = PASR_ABI
-    z.size = sizeof(pasr_zone_t)
     z.nr_free = z.managed = z.changed_root = 0
     for block in range(z.nr_blocks):
         z.region_of_block[block] = <uint16_t> (block // region_blocks)
@@ -28,7 +26,6 @@ cdef int zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
         z.nonempty[migratetype] = 0
         for order in range(PASR_NR_PAGE_ORDERS):
             z.lists[order][migratetype].head = PASR_NIL
-    return PASR_OK
 
 
 cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
@@ -76,12 +73,16 @@ cdef inline uint32_t largest_piece(pasr_idx_t idx, uint64_t nr) noexcept nogil:
     return order if order < PASR_MAX_PAGE_ORDER else PASR_MAX_PAGE_ORDER
 
 
+cdef inline bint spans_range(const pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil:
+    return nr != 0 and zone_spans(z, pfn) and nr <= <uint64_t> (z.end - idx_of(z, pfn))
+
+
 cdef int check_range(const pasr_zone_t *z, int64_t pfn, uint64_t nr, int wanted) noexcept nogil:
     """PASR_OK if every page of the range is in the span and in state *wanted*."""
     cdef pasr_idx_t idx
     cdef uint64_t stop
     cdef pasr_block_t block
-    if nr == 0 or not zone_spans(z, pfn) or nr > <uint64_t> (z.end - idx_of(z, pfn)):
+    if not spans_range(z, pfn, nr):
         return PASR_ERANGE
     idx = idx_of(z, pfn)
     stop = idx + nr
@@ -94,45 +95,10 @@ cdef int check_range(const pasr_zone_t *z, int64_t pfn, uint64_t nr, int wanted)
     return PASR_OK
 
 
-cdef void give(pasr_zone_t *z, pasr_idx_t idx, uint32_t order, bint fresh) noexcept nogil:
-    """`zone_give` to the list of the pageblock's type, for callers without a literal mode."""
-    cdef uint32_t migratetype = pageblock_type(z, idx)
-    if z.mode == 0:
-        zone_give(z, idx, order, migratetype, fresh, 0)
-    elif z.mode == PASR_MODE_SORTED:
-        zone_give(z, idx, order, migratetype, fresh, PASR_MODE_SORTED)
-    elif z.mode == PASR_MODE_STRADDLE:
-        zone_give(z, idx, order, migratetype, fresh, PASR_MODE_STRADDLE)
-    else:
-        zone_give(z, idx, order, migratetype, fresh, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
-
-
-cdef void put(
-    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, bint to_tail
-) noexcept nogil:
-    """`zone_put` for callers without a literal mode."""
-    cdef uint32_t region = region_of(z, idx, PASR_MODE_STRADDLE)
-    if z.mode == 0:
-        zone_put(z, idx, order, migratetype, region, to_tail, 0)
-    elif z.mode == PASR_MODE_SORTED:
-        zone_put(z, idx, order, migratetype, region, to_tail, PASR_MODE_SORTED)
-    elif z.mode == PASR_MODE_STRADDLE:
-        zone_put(z, idx, order, migratetype, region, to_tail, PASR_MODE_STRADDLE)
-    else:
-        zone_put(z, idx, order, migratetype, region, to_tail, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
-
-
-cdef void remove(pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype) noexcept nogil:
-    """`list_remove` for callers without a literal mode."""
-    cdef uint32_t region = region_of(z, idx, PASR_MODE_STRADDLE)
-    if z.mode == 0:
-        list_remove(z, idx, order, migratetype, region, 0)
-    elif z.mode == PASR_MODE_SORTED:
-        list_remove(z, idx, order, migratetype, region, PASR_MODE_SORTED)
-    elif z.mode == PASR_MODE_STRADDLE:
-        list_remove(z, idx, order, migratetype, region, PASR_MODE_STRADDLE)
-    else:
-        list_remove(z, idx, order, migratetype, region, PASR_MODE_SORTED | PASR_MODE_STRADDLE)
+cdef inline void manage_in(pasr_zone_t *z, uint32_t region, uint32_t nr) noexcept nogil:
+    if z.regions[region].nr_free == z.regions[region].managed:
+        regionmap_set(&z.changed_root, z.changed, region)
+    z.regions[region].managed += nr
 
 
 cdef void manage(pasr_zone_t *z, pasr_idx_t idx, uint32_t nr) noexcept nogil:
@@ -141,9 +107,9 @@ cdef void manage(pasr_zone_t *z, pasr_idx_t idx, uint32_t nr) noexcept nogil:
     cdef uint64_t region_end = (region + 1) * z.region_pages + z.region_bias
     z.managed += nr
     if idx + nr > region_end:
-        z.regions[region + 1].managed += <uint32_t> (idx + nr - region_end)
+        manage_in(z, region + 1, <uint32_t> (idx + nr - region_end))
         nr = <uint32_t> (region_end - idx)
-    z.regions[region].managed += nr
+    manage_in(z, region, nr)
 
 
 cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil:
@@ -164,7 +130,7 @@ cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
         if order < PASR_MAX_PAGE_ORDER:
             z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
         manage(z, idx, nr_piece)
-        give(z, idx, order, True)
+        zone_give(z, idx, order, pageblock_type(z, idx), True, z.mode)
         idx += nr_piece
         nr -= nr_piece
     return PASR_OK
@@ -179,7 +145,7 @@ cdef int64_t zone_take_range(
     (in use) with the zone unchanged. O(log) per block.
     """
     cdef pasr_idx_t idx
-    cdef uint32_t order, high, half
+    cdef uint32_t order, high, half, region
     cdef int64_t nr_taken = 0
     cdef pasr_block_t block
     cdef int error = check_range(z, pfn, nr, PASR_FREE)
@@ -192,22 +158,23 @@ cdef int64_t zone_take_range(
         high = block.order
         if order > high:
             order = high
-        remove(z, block.head, high, block.migratetype)
+        region = region_of(z, block.head, z.mode)
+        list_remove(z, block.head, high, block.migratetype, region, z.mode)
         if high == PASR_MAX_PAGE_ORDER and order != high:
             z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
         while high > order:
             high -= 1
             half = <uint32_t> 1 << high
             if idx - block.head >= half:
-                put(z, block.head, high, block.migratetype, False)
+                zone_put(z, block.head, high, block.migratetype, region, False, z.mode)
                 block.head += half
             else:
-                put(z, block.head + half, high, block.migratetype, False)
+                zone_put(z, block.head + half, high, block.migratetype, region, False, z.mode)
         set_tag(z, idx, order, tag_allocated(order, migratetype))
         half = <uint32_t> 1 << order
         z.nr_free -= half
         if not z.mode & PASR_MODE_STRADDLE:
-            region_take(z, region_of(z, idx, 0), half)
+            region_take(z, region, half)
         idx += half
         nr -= half
         nr_taken += 1
@@ -253,8 +220,9 @@ cdef int zone_set_pageblocks(
     """
     cdef pasr_idx_t idx
     cdef uint64_t stop, i
+    cdef uint32_t region
     cdef pasr_block_t block
-    if nr == 0 or not zone_spans(z, pfn) or nr > <uint64_t> (z.end - idx_of(z, pfn)):
+    if not spans_range(z, pfn, nr):
         return PASR_ERANGE
     idx = idx_of(z, pfn)
     stop = idx + nr
@@ -265,8 +233,9 @@ cdef int zone_set_pageblocks(
     while idx < stop:
         block = zone_block_of(z, idx)
         if block.state == PASR_FREE and block.migratetype != migratetype:
-            remove(z, block.head, block.order, block.migratetype)
-            put(z, block.head, block.order, migratetype, z.fresh_to_tail)
+            region = region_of(z, block.head, z.mode)
+            list_remove(z, block.head, block.order, block.migratetype, region, z.mode)
+            zone_put(z, block.head, block.order, migratetype, region, z.fresh_to_tail, z.mode)
         idx = block_end(block)
     return PASR_OK
 

@@ -1,7 +1,5 @@
 """What a zone is: its memory, its geometry, its state, and questions about it."""
 
-from libc.stdint cimport int64_t
-
 from pasralloc._core.arena cimport Arena
 from pasralloc._core.types cimport pasr_zone_t
 
@@ -19,9 +17,10 @@ cdef class ZoneBase:
 
     cdef inline int refuse_if_busy(self) except -1:
         if self.is_busy:
-            raise RuntimeError("this zone is in use by a call that has released the GIL")
+            raise RuntimeError("this zone is in use by another call")
         return 0
 
+    cdef void forget_changes(self) noexcept
     cdef int enter(self) except -1
     cdef void leave(self) noexcept
     cdef int as_migratetype(self, object migratetype) except -1

@@ -19,10 +19,14 @@ class Block(NamedTuple):
 
 @disjoint_base
 class ZoneBase:
-    placement: str
-    kernel: str
-    quirks: str
-    migratetypes: tuple[str, ...]
+    @property
+    def placement(self) -> str: ...
+    @property
+    def kernel(self) -> str: ...
+    @property
+    def quirks(self) -> str: ...
+    @property
+    def migratetypes(self) -> tuple[str, ...]: ...
     def __new__(
         cls,
         nr_pages: SupportsIndex,

@@ -2,6 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from pasralloc._core.arena cimport Arena, ReadOnlyView
 from pasralloc._core.bits cimport lowest_bit
@@ -77,7 +78,7 @@ cdef class ZoneBase:
             pfn = hole + nr
         if pfn < pfn_of(&self.c, self.c.end):
             zone_add_pages(&self.c, pfn, pfn_of(&self.c, self.c.end) - pfn)
-        self.changed_regions()
+        self.forget_changes()
 
     @staticmethod
     def buffer_size(
@@ -90,6 +91,10 @@ cdef class ZoneBase:
         cdef pasr_zone_t z
         zone_describe(&z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order)
         return zone_bind(&z, NULL)
+
+    cdef void forget_changes(self) noexcept:
+        memset(self.c.changed, 0, ((self.c.nr_regions + 63) >> 6) * sizeof(uint64_t))
+        self.c.changed_root = 0
 
     cdef int enter(self) except -1:
         """Own the zone, so that the GIL may be released."""
@@ -202,6 +207,7 @@ cdef class ZoneBase:
     def buddyinfo(self):
         """Free blocks of each order, as in ``/proc/buddyinfo``: ndarray of int64, shape (11,)."""
         cdef uint32_t order, migratetype
+        self.refuse_if_busy()
         info = np.zeros(PASR_NR_PAGE_ORDERS, np.int64)
         for order in range(PASR_NR_PAGE_ORDERS):
             for migratetype in range(PASR_NR_MIGRATETYPES):
@@ -233,7 +239,9 @@ cdef class ZoneBase:
         """
         cdef int64_t number = as_int(
             pfn, "pfn", pfn_of(&self.c, self.c.first), pfn_of(&self.c, self.c.end) - 1)
-        cdef pasr_block_t block = zone_block_of(&self.c, idx_of(&self.c, number))
+        cdef pasr_block_t block
+        self.refuse_if_busy()
+        block = zone_block_of(&self.c, idx_of(&self.c, number))
         if block.state == PASR_ABSENT:
             return Block(pfn_of(&self.c, block.head), block.order, "absent", None)
         return Block(
@@ -250,17 +258,22 @@ cdef class ZoneBase:
 
         Notes
         -----
-        O(blocks + absent pages).
+        O(blocks + absent pages). Releases the GIL.
         """
         cdef uint64_t nr
-        self.refuse_if_busy()
-        nr = zone_blocks(&self.c, NULL, 0)
-        raw = bytearray(nr * sizeof(pasr_block_t))
-        result = np.empty(nr, BLOCK_DTYPE)
-        if nr == 0:
-            return result
-        zone_blocks(&self.c, <pasr_block_t *> <char *> raw, nr)
+        cdef pasr_block_t *found
+        self.enter()
+        try:
+            with nogil:
+                nr = zone_blocks(&self.c, NULL, 0)
+            raw = bytearray(nr * sizeof(pasr_block_t))
+            found = <pasr_block_t *> <char *> raw
+            with nogil:
+                zone_blocks(&self.c, found, nr)
+        finally:
+            self.leave()
         records = np.frombuffer(raw, RECORD_DTYPE)
+        result = np.empty(nr, BLOCK_DTYPE)
         result["pfn"] = records["head"]
         result["pfn"] += self.c.base_pfn
         result["order"] = records["order"]
@@ -292,7 +305,8 @@ cdef class ZoneBase:
         self.leave()
         if broken:
             raise CorruptZone(fault_text(broken).decode().format(
-                where=fault.where, found=fault.found, expected=fault.expected))
+                where=fault.where, found=fault.found, expected=fault.expected,
+                order=fault.where // PASR_NR_MIGRATETYPES, type=fault.where % PASR_NR_MIGRATETYPES))
 
     cdef bytes image(self):
         cdef uint64_t nr_bytes
@@ -320,7 +334,8 @@ cdef class ZoneBase:
         Notes
         -----
         Copies the tables of what is in use: O(regions * 66 + pages of split
-        blocks of the largest order). Releases the GIL.
+        blocks of the largest order). Releases the GIL. The digest is computed
+        when it is first asked for.
         """
         return ZoneSnapshot.create(self.image())
 
@@ -353,19 +368,23 @@ cdef class ZoneBase:
         if not snapshot.is_trusted:
             before = self.image()
         image_read(&self.c, image)
-        if not snapshot.is_trusted:
+        if before is not None:
             try:
                 self.check()
-            except CorruptZone as fault:
+            except BaseException as fault:
                 image_read(&self.c, PyBytes_AsString(before))
-                raise ValueError(f"{snapshot!r} is not sound: {fault}") from None
+                if isinstance(fault, CorruptZone):
+                    raise ValueError(f"{snapshot!r} is not sound: {fault}") from None
+                raise
+        self.forget_changes()
 
     def digest(self):
         """Hash of the state: 32 hexadecimal digits.
 
         Two zones have the same digest if and only if (but for a collision of
-        blake2b) they answer every sequence of operations alike. Costs what
-        `snapshot` costs.
+        blake2b) they answer every sequence of operations alike, save that
+        `changed_regions` speaks of the past. Costs what `snapshot` costs, and a
+        hash of it.
         """
         return digest_of(self.image())
 

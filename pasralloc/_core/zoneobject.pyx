@@ -32,7 +32,8 @@ cdef class Zone(ZoneBase):
     Parameters
     ----------
     nr_pages : int
-        Pages spanned, absent ones included; less than 2**32.
+        Pages spanned, absent ones included; at most 4,294,964,224 (16 TiB less
+        12 MiB).
     region_pages : int
         Pages per power-manageable region, a multiple of 1024 (one block of the
         largest order). A zone has at most 4096 regions; the last may be short.
@@ -51,14 +52,17 @@ cdef class Zone(ZoneBase):
     quirks : {"fixed", "posted"}
         "posted" counts regions from `start_pfn` even inside a block and credits
         a block to the region of its first page, as the series did: a region can
-        then have more free than managed pages.
+        then have more free than managed pages. The series counted from the first
+        pfn of the node; for a zone further up start where its first region does
+        and declare the pages below the zone absent.
     pageblock_order : int, default 9
         ``2**pageblock_order`` pages share a migratetype; 1 to 10. The default
         is that of x86-64.
     buffer : writable buffer, optional
         Memory for the tables, at least `buffer_size` bytes from a multiple of
-        64; it is cleared. Held, and not to be written by others, for as long as
-        the zone lives. By default the zone maps its own.
+        64; it is cleared and held for as long as the zone lives. Whoever writes
+        into it meanwhile breaks the zone, up to a crash. By default the zone maps
+        its own memory.
 
     Raises
     ------
@@ -78,8 +82,8 @@ cdef class Zone(ZoneBase):
 
     Notes
     -----
-    Takes about 9.1 bytes per page and 536 bytes per region, of which only the
-    parts in use are touched. A failed call leaves the zone unchanged.
+    Takes 9.02 bytes per page and 544 bytes per region, of which only the parts
+    in use are touched. A failed call leaves the zone unchanged.
 
     Threading rule: any thread that holds the GIL may call. A call that has
     released the GIL owns the zone, and calls from other threads raise
@@ -131,11 +135,13 @@ cdef class Zone(ZoneBase):
         One list removal, and one insertion per order split.
         """
         cdef int number = self.movable if migratetype is MOVABLE else self.as_migratetype(migratetype)
+        cdef uint32_t wanted = <uint32_t> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
         cdef int64_t pfn
+        # After the conversions: they may run Python code that lets another thread in.
         self.refuse_if_busy()
-        pfn = zone_alloc(&self.c, <uint32_t> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER), number)
+        pfn = zone_alloc(&self.c, wanted, number)
         if pfn < 0:
-            raise OutOfMemory(order, self.migratetypes[number])
+            raise OutOfMemory(wanted, self.migratetypes[number])
         return pfn
 
     def free(self, object pfn, object order=None):
@@ -197,7 +203,8 @@ cdef class Zone(ZoneBase):
         The same blocks as *n* calls of `alloc`. Releases the GIL for 1024
         entries or more.
         """
-        number = self.as_migratetype(migratetypes) if isinstance(migratetypes, (str, int)) else migratetypes
+        is_one = isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__")
+        number = self.as_migratetype(migratetypes) if is_one else migratetypes
         self.enter()
         try:
             return batch_alloc(&self.c, orders, number, out)
@@ -330,7 +337,7 @@ cdef class Zone(ZoneBase):
         self.refuse_if_busy()
         error = zone_split_allocated(&self.c, number, wanted)
         if error != PASR_OK:
-            raise InvalidFree(number, free_refusal(&self.c, number, wanted, error))
+            raise InvalidFree(number, free_refusal(&self.c, number, wanted, error), "split")
 
     def add_pages(self, pfn, nr):
         """Hand absent pages of the span to the allocator, as free pages.

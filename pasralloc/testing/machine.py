@@ -67,12 +67,19 @@ class ZoneMachine(RuleBasedStateMachine):
 
     @initialize(description=descriptions())
     def boot(self, description: dict[str, Any]) -> None:
+        self.description = dict(description)
         self.zone = Zone(**description)
         quirks = description.pop("quirks")
         self.model = ZoneModel(**description)
         self.saved: tuple[Any, ZoneModel] | None = None
+        self.empty = self.empty_regions()
         self.numbers = {name: self.zone.migratetypes.index(name) for name in REQUESTABLE}
         assert self.zone.quirks == quirks
+
+    def empty_regions(self) -> set[int]:
+        """Regions that are completely free according to the model."""
+        nr_free = self.model.region_nr_free()
+        return {r for r, nr in enumerate(self.model.region_managed()) if nr and nr_free[r] == nr}
 
     def live(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.model.allocated)), label="live pfn")
@@ -213,7 +220,35 @@ class ZoneMachine(RuleBasedStateMachine):
         snapshot, model = self.saved
         self.zone.restore(snapshot)
         self.model = model.copy()
+        self.empty = self.empty_regions()
         assert self.zone.digest() == snapshot.digest
+
+    @rule(order=orders)
+    def a_digest_tells_states_not_histories(self, order: int) -> None:
+        """Build the same state in a fresh zone: what the lists went through does not show."""
+        twin = Zone(**self.description)
+        twin.restore(self.zone.snapshot())
+        try:
+            pfn = self.model.copy().alloc(order)
+        except OutOfMemory:
+            return
+        before = self.zone.snapshot()
+        assert twin.alloc(order) == self.zone.alloc(order) == pfn
+        assert twin.digest() == self.zone.digest()
+        self.zone.restore(before)
+        self.empty = self.empty_regions()
+
+    @rule(data=st.data())
+    def block_of(self, data: st.DataObject) -> None:
+        """Ask what any page is."""
+        pfn = data.draw(st.integers(self.model.start_pfn, self.model.end_pfn - 1), label="pfn")
+        block = self.zone.block_of(pfn)
+        assert block.pfn <= pfn < block.pfn + (1 << block.order)
+        if pfn not in self.model.managed:
+            assert block.state == "absent"
+            return
+        blocks = self.model.allocated if block.state == "allocated" else self.model.free_blocks()
+        assert blocks[block.pfn] == (block.order, block.migratetype)
 
     def refused(self, error: type[Exception], call: Any, *args: Any) -> None:
         """See the call raise, and leave no trace."""
@@ -238,5 +273,13 @@ class ZoneMachine(RuleBasedStateMachine):
             for pfn, order, number, is_free in blocks
             if not is_free
         } == self.model.allocated
-        assert self.zone.region_nr_free.tolist() == self.model.region_nr_free()
-        assert self.zone.managed == len(self.model.managed)
+        nr_free, managed = self.model.region_nr_free(), self.model.region_managed()
+        assert self.zone.region_nr_free.tolist() == nr_free
+        assert self.zone.region_managed.tolist() == managed
+        assert self.zone.nr_free == sum(nr_free)
+        assert self.zone.managed == sum(managed)
+        for order, nr in enumerate(self.zone.buddyinfo().tolist()):
+            assert nr == sum(len(self.model.lists[order, name]) for name in REQUESTABLE)
+        empty = self.empty_regions()
+        assert empty ^ self.empty <= set(self.zone.changed_regions()), "a change was not published"
+        self.empty = empty

@@ -14,7 +14,7 @@ def churn(Zone zone not None, uint32_t order, int64_t nr_rounds):
     zone.enter()                       # from here on other threads are refused
     with nogil:
         for i in range(nr_rounds):
-            pfn = zone_alloc(z, order, 1)
+            pfn = zone_alloc(z, order, zone.movable)
             if pfn < 0:
                 break
             total += pfn

@@ -43,13 +43,6 @@ MUTANTS = [
     ),
     Mutant(
         "_core/bits.pxd",
-        "cdef uint64_t word = leaf[w] & bits_below(region & 63)",
-        "cdef uint64_t word = leaf[w] & (bits_below(region & 63) << 1 | 1)",
-        "find-previous may return the region itself",
-        f"{MACHINE} {ZONE}",
-    ),
-    Mutant(
-        "_core/bits.pxd",
         "        root &= bits_below(w)",
         "        root &= ~bits_below(w)",
         "find-previous looks for a higher word where the own word has nothing",
@@ -89,13 +82,6 @@ MUTANTS = [
         "    r.nr_free -= nr_pages",
         "the first allocation in an empty region is not published",
         f"{ZONE} {REPLAY}",
-    ),
-    Mutant(
-        "_core/zone.pxd",
-        "        list_remove(z, buddy, order, tag_type(tag), region, mode)",
-        "        list_remove(z, buddy, order, migratetype, region, mode)",
-        "a merging buddy leaves the list of the freed page's type, not its own (bug of the v1 and v2 series)",
-        f"{MACHINE}",
     ),
     Mutant(
         "_core/zone.pxd",
@@ -164,8 +150,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/zone.pyx",
-        "        z.regions[region + 1].managed += <uint32_t> (idx + nr - region_end)",
-        "        z.regions[region].managed += <uint32_t> (idx + nr - region_end)",
+        "        manage_in(z, region + 1, <uint32_t> (idx + nr - region_end))",
+        "        manage_in(z, region, <uint32_t> (idx + nr - region_end))",
         "new pages beyond a region's end inside a block are credited to it",
         f"{MACHINE} {ZONE}",
     ),
@@ -203,5 +189,42 @@ MUTANTS = [
         "    while needed != 0 and used < r.held[needed - 1]:",
         "the packing bound needs one region too many when the pages fit exactly",
         REPLAY,
+    ),
+    Mutant(
+        "_core/image.pyx",
+        "    return nr_bytes == size_with(z, nr_split(<const uint8_t *> image + at, z.nr_blocks))",
+        "    return True",
+        "a snapshot of any length is read",
+        ZONE,
+    ),
+    Mutant(
+        "_core/image.pyx",
+        "        if z.lists[tag_order(tag)][tag_type(tag)].head != node:\n",
+        "        if True:\n",
+        "a digest depends on the undefined predecessor of a list head",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/image.pyx",
+        "            if run.nr_blocks == 0:\n                run.last = 0",
+        "            pass",
+        "a digest depends on where a run ended that is empty now",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
+        "_core/zonebase.pyx",
+        '                    raise ValueError(f"{snapshot!r} is not sound: {fault}") from None\n'
+        "                raise\n        self.forget_changes()",
+        '                    raise ValueError(f"{snapshot!r} is not sound: {fault}") from None\n'
+        "                raise",
+        "restoring keeps the record of regions that changed before",
+        ZONE,
+    ),
+    Mutant(
+        "_core/zonebase.pxd",
+        "        if self.is_busy:",
+        "        if False:",
+        "a zone that another call owns can be entered",
+        ZONE,
     ),
 ]

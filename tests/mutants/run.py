@@ -29,12 +29,13 @@ def build(tree: Path) -> bool:
 def tests_pass(tree: Path, killer: str) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *killer.split()]
     env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_PROFILE": "ci"}
-    return (
-        subprocess.run(
+    try:
+        done = subprocess.run(
             command, cwd=tree, env=env, capture_output=True, timeout=900, check=False
-        ).returncode
-        == 0
-    )
+        )
+    except subprocess.TimeoutExpired:
+        return False  # an endless loop is noticed as well
+    return done.returncode == 0
 
 
 def main() -> int:
@@ -58,7 +59,10 @@ def main() -> int:
             source = path.read_text()
             assert source.count(mutant.old) == 1, mutant
             path.write_text(source.replace(mutant.old, mutant.new))
-            killed = not build(tree) or not tests_pass(tree, mutant.killer)
+            if not build(tree):
+                print(f"does not compile: {mutant.why}")
+                return 1
+            killed = not tests_pass(tree, mutant.killer)
             print(f"{'killed  ' if killed else 'SURVIVED'} {mutant.file}: {mutant.why}", flush=True)
             if not killed:
                 survivors.append(mutant)

@@ -7,8 +7,6 @@
 
 #include <stdint.h>
 
-#define PASR_ABI 1                    /* grows when the layout of a struct changes */
-
 typedef uint32_t pasr_idx_t;          /* frame index inside a zone: pfn - base_pfn */
 
 #define PASR_NIL UINT32_MAX           /* no frame: end of a list */

@@ -51,9 +51,6 @@ typedef struct pasr_region {
 } pasr_region_t;
 
 typedef struct pasr_zone {
-    uint32_t abi;                     /* PASR_ABI */
-    uint32_t size;                    /* sizeof(pasr_zone_t) */
-
     pasr_link_t *links;               /* one per frame: list links of free blocks below the largest order */
     uint8_t *tags;                    /* one per frame: blocks below the largest order */
     pasr_link_t *top_links;           /* one per block of the largest order */
@@ -113,6 +110,8 @@ enum pasr_state { PASR_ABSENT = 0, PASR_FREE = 1, PASR_ALLOCATED = 2 };
 #else
 #define PASR_STATIC_ASSERT _Static_assert
 #endif
+PASR_STATIC_ASSERT(PASR_NR_PAGE_ORDERS == 11 && PASR_NR_MIGRATETYPES == 6 && PASR_MAX_REGIONS == 4096,
+                   "Cython spells these out as array sizes");
 PASR_STATIC_ASSERT(sizeof(pasr_link_t) == 8, "links are copied as bytes");
 PASR_STATIC_ASSERT(sizeof(pasr_run_t) == 8, "runs are copied as bytes");
 PASR_STATIC_ASSERT(sizeof(pasr_region_t) == 8, "numpy reads regions");
