@@ -61,11 +61,13 @@ TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks ho
 TEXTS[BAD_ZONE_FREE] = b"the zone counts {found} free pages, its blocks hold {expected}"
 TEXTS[BAD_NR_BLOCKS] = b"list of order {order}, migratetype {type} counts {found} blocks, the tags show {expected}"
 TEXTS[BAD_NONEMPTY] = b"the list mask of migratetype {where} is {found:#x}, expected {expected:#x}"
-TEXTS[BAD_NODE] = b"list of order {order}, migratetype {type} leads to node {found}, which is no free block of its order and type"
+TEXTS[BAD_NODE] = (
+    b"list of order {order}, migratetype {type} leads to node {found}, which is no free block of its order and type")
 TEXTS[BAD_PREV] = b"node {where} names {found} as its predecessor, expected {expected}"
 TEXTS[BAD_LENGTH] = b"list of order {order}, migratetype {type} ends after {found} blocks, expected {expected}"
 TEXTS[BAD_TAIL] = b"list of order {order}, migratetype {type} has the tail {found}, expected {expected}"
-TEXTS[BAD_HEAD_REGION] = b"list of order {order}, migratetype {type} says its first block is in region {found}, expected {expected}"
+TEXTS[BAD_HEAD_REGION] = (
+    b"list of order {order}, migratetype {type} says its first block is in region {found}, expected {expected}")
 TEXTS[UNSORTED] = b"list of order {order}, migratetype {type} has region {found} after region {expected}"
 TEXTS[BAD_RUN_LENGTH] = b"run of region {where} counts {found} blocks, expected {expected}"
 TEXTS[BAD_RUN_LAST] = b"run of region {where} ends at node {found}, expected {expected}"

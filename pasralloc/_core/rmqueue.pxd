@@ -11,9 +11,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from pasralloc._core.bits cimport highest_bit, lowest_bit
 from pasralloc._core.types cimport (
-    PASR_ENOMEM, PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_CHECK_ORDER,
+    PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_CHECK_ORDER,
     PASR_OP_FREE, pasr_idx_t, pasr_op_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
@@ -21,32 +20,15 @@ from pasralloc._core.zone cimport (
 )
 
 
-cdef inline int64_t borrow(
-    pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode
-) noexcept nogil:
-    """Serve a request whose own lists are dry from the first fallback type that can.
-
-    The largest block goes, so that one pageblock is disturbed rather than many;
-    its remainder keeps the type of the list it came from.
-    """
-    cdef uint32_t i, other, fit
-    for i in range(z.nr_fallbacks[migratetype]):
-        other = z.fallbacks[migratetype][i]
-        fit = z.nonempty[other] >> order
-        if fit != 0:
-            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)
-    return PASR_ENOMEM
-
-
 cdef inline int64_t alloc_block(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
-    """Frame index of a new block, or PASR_ENOMEM."""
-    cdef uint32_t fit = z.nonempty[migratetype] >> order
-    # Most requests are for one page and find one: worth a copy of the code with literal orders.
-    if order == 0 and fit & 1:
+    """Frame index of a new block, or PASR_ENOMEM.
+
+    Most requests are for one page and find one: that is inline, with literal
+    orders, and everything else a call.
+    """
+    if cython.likely(order == 0 and z.nonempty[migratetype] & 1):
         return zone_take(z, 0, 0, migratetype, migratetype, mode)
-    if cython.unlikely(fit == 0):
-        return borrow(z, order, migratetype, mode)
-    return zone_take(z, order, order + lowest_bit(fit), migratetype, migratetype, mode)
+    return alloc_other(z, order, migratetype)
 
 
 cdef inline int free_block(pasr_zone_t *z, int64_t pfn, int order, int mode) noexcept nogil:
@@ -58,10 +40,10 @@ cdef inline int free_block(pasr_zone_t *z, int64_t pfn, int order, int mode) noe
     tag = head_tag(z, idx)
     if cython.unlikely(not tag_is_allocated(tag) or (order >= 0 and order != <int> tag_order(tag))):
         return zone_free_error(z, pfn, order)
-    if tag_order(tag) == 0:
+    if cython.likely(tag_order(tag) == 0):
         zone_give(z, idx, 0, pageblock_type(z, idx), False, mode)
     else:
-        zone_give(z, idx, tag_order(tag), pageblock_type(z, idx), False, mode)
+        free_other(z, idx, tag_order(tag))
     return PASR_OK
 
 
@@ -93,6 +75,8 @@ cdef inline bint ops_are_valid(const pasr_op_t *ops, uint64_t nr, uint64_t nr_sl
     return bad == 0
 
 
+cdef int64_t alloc_other(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil
+cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept nogil
 cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil
 cdef int zone_free(pasr_zone_t *z, int64_t pfn, int order) noexcept nogil
 cdef int64_t zone_run(

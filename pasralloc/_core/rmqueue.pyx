@@ -4,11 +4,50 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from pasralloc._core.bits cimport __builtin_prefetch
+from pasralloc._core.bits cimport __builtin_prefetch, highest_bit, lowest_bit
 from pasralloc._core.types cimport (
-    PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
+    PASR_ENOMEM, PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
 )
-from pasralloc._core.zone cimport pfn_of, zone_prefetch
+from pasralloc._core.zone cimport pageblock_type, pfn_of, zone_give, zone_prefetch, zone_take
+
+
+cdef inline int64_t take_smallest(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode
+) noexcept nogil:
+    """Serve a request from its own lists, or from another type's when they are dry.
+
+    Of the first fallback type that has any the largest block goes, so that one
+    pageblock is disturbed rather than many; its remainder keeps the type of the
+    list it came from.
+    """
+    cdef uint32_t i, other, fit = z.nonempty[migratetype] >> order
+    if fit != 0:
+        return zone_take(z, order, order + lowest_bit(fit), migratetype, migratetype, mode)
+    for i in range(z.nr_fallbacks[migratetype]):
+        other = z.fallbacks[migratetype][i]
+        fit = z.nonempty[other] >> order
+        if fit != 0:
+            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)
+    return PASR_ENOMEM
+
+
+cdef int64_t alloc_other(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
+    """`alloc_block` of what is not a single page at hand."""
+    if z.mode == PASR_MODE_SORTED:
+        return take_smallest(z, order, migratetype, PASR_MODE_SORTED)
+    if z.mode == 0:
+        return take_smallest(z, order, migratetype, 0)
+    return take_smallest(z, order, migratetype, z.mode)
+
+
+cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept nogil:
+    """`free_block` of a block of several pages, once it is known to be allocated."""
+    if z.mode == PASR_MODE_SORTED:
+        zone_give(z, idx, order, pageblock_type(z, idx), False, PASR_MODE_SORTED)
+    elif z.mode == 0:
+        zone_give(z, idx, order, pageblock_type(z, idx), False, 0)
+    else:
+        zone_give(z, idx, order, pageblock_type(z, idx), False, z.mode)
 
 
 cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:

@@ -401,7 +401,9 @@ cdef const char *find_event(
         name = colon
         while name > line and is_word((name - 1)[0]):
             name -= 1
-        if name == colon or is_digit(name[0]) or (name > line and not is_blank((name - 1)[0]) and (name - 1)[0] != c':'):
+        if name == colon or is_digit(name[0]):
+            continue
+        if name > line and not is_blank((name - 1)[0]) and (name - 1)[0] != c':':
             continue
         event.event = event_of_name(name, colon - name, &event.flags)
         if event.event != PASR_EVENT_NONE:

@@ -215,7 +215,8 @@ cdef int zone_set_pageblocks(
     """Give whole blocks of 1024 pages another migratetype and move their free blocks to its lists.
 
     The first and last block of the zone may be cut short by its span. Returns
-    PASR_OK; PASR_ERANGE or PASR_EDOM (not whole blocks) with the zone unchanged. In the order of Linux a moved block joins where
+    PASR_OK; PASR_ERANGE or PASR_EDOM (not whole blocks) with the zone unchanged.
+    In the order of Linux a moved block joins where
     ``move_freepages()`` of the generation puts it.
     """
     cdef pasr_idx_t idx

@@ -21,7 +21,8 @@ cdef str MOVABLE = "movable"
 
 @cython.final
 cdef class Zone(ZoneBase):
-    """Zone(nr_pages, *, region_pages, start_pfn=0, absent=(), placement='sorted', kernel='6.12', quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
+    """Zone(nr_pages, *, region_pages, start_pfn=0, absent=(), placement='sorted', kernel='6.12', \
+quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
     A contiguous span of physical pages under one buddy allocator.
 
     Free lists are kept per order and migratetype. All pageblocks start as

@@ -121,14 +121,14 @@ MUTANTS = [
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
-        "_core/rmqueue.pxd",
+        "_core/rmqueue.pyx",
         "            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)",
         "            return zone_take(z, order, order + lowest_bit(fit), other, migratetype, mode)",
         "borrowing takes the smallest block of the other type",
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
-        "_core/rmqueue.pxd",
+        "_core/rmqueue.pyx",
         "    for i in range(z.nr_fallbacks[migratetype]):",
         "    for i in range(1, z.nr_fallbacks[migratetype]):",
         "the first type of a fallback row is skipped",
