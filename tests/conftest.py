@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 COMMON = {
     "deadline": None,
@@ -19,6 +19,16 @@ settings.register_profile(
     derandomize=True,
     print_blob=True,
     database=None,
+    **COMMON,
+)
+# For seeded bugs: a failure is all that is asked, not the smallest one.
+settings.register_profile(
+    "mutants",
+    max_examples=100,
+    stateful_step_count=30,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
     **COMMON,
 )
 settings.register_profile("deep", max_examples=10_000, stateful_step_count=60, **COMMON)

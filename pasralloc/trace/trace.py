@@ -106,11 +106,14 @@ class Trace:
         About 900 MB/s of uncompressed text on one core.
         """
         name = os.fspath(path)
-        if name.startswith("sample:"):
+        is_sample = name.startswith("sample:")
+        if is_sample:
             path, sample_map = sample_paths(name.removeprefix("sample:"))
             start_map = sample_map if start_map is None else start_map
-        with open_bytes(path) as (name, file):
-            reader = TextReader(name, file, strict=strict, progress=progress)
+        with open_bytes(path) as (opened, file):
+            reader = TextReader(
+                name if is_sample else opened, file, strict=strict, progress=progress
+            )
             return cls(reader, _load_start_map(start_map), migratetypes)
 
     @classmethod

@@ -28,7 +28,7 @@ def build(tree: Path) -> bool:
 
 def tests_pass(tree: Path, killer: str) -> bool:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", *killer.split()]
-    env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_PROFILE": "ci"}
+    env = os.environ | {"PYTHONPATH": str(tree), "HYPOTHESIS_PROFILE": "mutants"}
     try:
         done = subprocess.run(
             command, cwd=tree, env=env, capture_output=True, timeout=900, check=False
