@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -49,7 +50,7 @@ def main(path):
             parts.append(f"{info['mb_per_s']:,.0f} MB/s, {info['lines_per_s'] / 1e6:.1f} M lines/s")
         if "events_per_s" in info:
             parts.append(f"{info['events_per_s'] / 1e6:.1f} M events/s")
-        table.add_row(entry["name"], "; ".join(parts))
+        table.add_row(escape(entry["name"]), "; ".join(parts))
     console.print(table)
 
 
