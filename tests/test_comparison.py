@@ -82,7 +82,7 @@ START = pa.StartMap([1024, 1024, 1024, 1024], [FREE, MOVABLE, CACHE, ABSENT])
         ({"memory_pages": 4095}, "memory_pages must be at least the 4096 that the start map covers, got 4095"),
         ({"memory_pages": 4096 * 4096 + 1}, "16777217 pages of memory in regions of 4096 are more than 4096 regions:"
          " choose regions of at least 5120 pages, or less memory"),
-        ({"policy": pa.Policy(name="p", placement="best")}, "placement must be one of 'linux', 'sorted', got 'best'"),
+        ({"policy": pa.Policy(name="p", placement="best")}, "placement must be one of 'linux', 'sorted', 'biased', got 'best'"),
     ],
 )  # fmt: skip
 def test_arguments_that_make_no_sense_are_refused_by_value(samples, options, message):

@@ -36,6 +36,7 @@ CORE = [
     "layout",
     "check",
     "image",
+    "fallback",
     "rmqueue",
     "batch",
     "boundary",

@@ -88,7 +88,7 @@ def test_ranges_that_are_not_free():
     refused(*refuse, "pfn 0x1392 is free, expected absent pages only", zone.add_pages, 5000, 11)
     refused(
         *refuse,
-        "3 pages from pfn 0x0 are not whole blocks",
+        "3 pages from pfn 0x0 are not whole pageblocks",
         zone.set_pageblocks,
         0,
         3,

@@ -9,11 +9,11 @@ from libc.string cimport memset
 
 from pasralloc._core.freelist cimport idx_of_node, links_of, region_of
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
-    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES,
+    PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
+    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM, PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES,
     pasr_freelist_t, pasr_idx_t, pasr_link_t,
 )
-from pasralloc._core.zone cimport head_tag, nr_pageblocks, tag_is_free, tag_order, tag_type
+from pasralloc._core.zone cimport head_tag, nr_pageblocks, tag_is_free, tag_order, tag_type, types_may_merge
 
 
 cdef enum:
@@ -25,6 +25,8 @@ cdef enum:
     OVERLAP
     OUTSIDE
     UNMERGED
+    BAD_FREE_TYPE
+    BAD_CMA_FIRST
     BAD_MANAGED
     BAD_REGION_FREE
     BAD_ZONE_MANAGED
@@ -55,6 +57,8 @@ TEXTS[BAD_ALIGNMENT] = b"block at frame {where} of order {found} is not aligned 
 TEXTS[OVERLAP] = b"frame {where} has the tag {found:#x} but lies inside what starts at frame {expected}"
 TEXTS[OUTSIDE] = b"block at frame {where} reaches frame {found}, outside the zone which ends at {expected}"
 TEXTS[UNMERGED] = b"free buddies of order {found} at frames {where} and {expected} are not merged"
+TEXTS[BAD_FREE_TYPE] = b"free block at frame {where} has migratetype {found}, its pageblock {expected}"
+TEXTS[BAD_CMA_FIRST] = b"the mask of types that look at CMA pageblocks first is {found}, expected {expected}"
 TEXTS[BAD_MANAGED] = b"region {where} counts {found} managed pages, its blocks hold {expected}"
 TEXTS[BAD_REGION_FREE] = b"region {where} counts {found} free pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks hold {expected}"
@@ -100,13 +104,18 @@ cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t 
 cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     cdef uint64_t i
     cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
-    cdef bint expected
+    cdef bint expected, has_cma = False
+    cdef int expected_types
     for i in range(z.nr_blocks):
         if z.region_of_block[i] != <uint16_t> (i // region_blocks):
             return fail(fault, BAD_REGION_TABLE, <int64_t> i, z.region_of_block[i], <int64_t> (i // region_blocks))
     for i in range(nr_pageblocks(z)):
         if z.pageblocks[i] >= PASR_NR_MIGRATETYPES:
             return fail(fault, BAD_PAGEBLOCK, <int64_t> i, z.pageblocks[i], PASR_NR_MIGRATETYPES)
+        has_cma = has_cma or z.pageblocks[i] == PASR_CMA
+    expected_types = (has_cma and z.rules == PASR_RULES_CLAIM) << z.movable
+    if z.cma_first != expected_types:
+        return fail(fault, BAD_CMA_FIRST, 0, z.cma_first, expected_types)
     for i in range(64):
         expected = i < (z.nr_regions + 63) >> 6 and z.changed[i] != 0
         if expected != <bint> (z.changed_root >> i & 1):
@@ -121,8 +130,9 @@ cdef int count_block(
     const pasr_zone_t *z, census_t *census, pasr_idx_t idx, uint8_t tag, fault_t *fault
 ) noexcept nogil:
     cdef uint32_t order = tag_order(tag)
-    cdef uint64_t nr_pages, stop, region_end
+    cdef uint64_t nr_pages, stop, region_end, at
     cdef uint32_t region
+    cdef uint8_t other
     if order >= PASR_NR_PAGE_ORDERS or tag_type(tag) >= PASR_NR_MIGRATETYPES:
         return fail(fault, BAD_TAG, idx, tag, 0)
     nr_pages = <uint64_t> 1 << order
@@ -138,8 +148,14 @@ cdef int count_block(
         census.region_free[region] += <uint32_t> nr_pages
         census.nr_blocks[order][tag_type(tag)] += 1
         if order < PASR_MAX_PAGE_ORDER and idx & <pasr_idx_t> nr_pages == 0:
-            if tag_is_free(head_tag(z, <pasr_idx_t> stop), order):
+            other = head_tag(z, <pasr_idx_t> stop)
+            if tag_is_free(other, order) and (
+                    order < z.merge_limit or types_may_merge(tag_type(tag), tag_type(other))):
                 return fail(fault, UNMERGED, idx, order, <int64_t> stop)
+        if z.merge_limit <= PASR_MAX_PAGE_ORDER:
+            for at in range(idx >> z.pageblock_order, ((stop - 1) >> z.pageblock_order) + 1):
+                if z.pageblocks[at] != tag_type(tag):
+                    return fail(fault, BAD_FREE_TYPE, idx, tag_type(tag), z.pageblocks[at])
     region_end = (region + 1) * z.region_pages + z.region_bias
     if stop > region_end:
         census.region_managed[region + 1] += <uint32_t> (stop - region_end)

@@ -1,2 +1,2 @@
-PLACEMENTS: tuple[str, ...]
+PLACEMENTS: dict[str, int]
 QUIRKS: tuple[str, ...]

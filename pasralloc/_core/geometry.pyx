@@ -5,13 +5,13 @@ from libc.string cimport memset
 
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
-    PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
-    PASR_TOP_MASK, PASR_TOP_PAGES,
+    PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_SORTED,
+    PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
 )
 
 from pasralloc._core.generations import GENERATIONS
 
-PLACEMENTS = ("linux", "sorted")
+PLACEMENTS = {"linux": 0, "sorted": PASR_MODE_SORTED, "biased": PASR_MODE_SORTED | PASR_MODE_BIASED}
 QUIRKS = ("fixed", "posted")
 
 
@@ -53,10 +53,15 @@ cdef int zone_describe(
     z.end = <uint32_t> (z.first + nr)
     z.nr_blocks = (z.end + PASR_TOP_MASK) >> PASR_MAX_PAGE_ORDER
     z.nr_regions = <uint32_t> nr_regions
-    z.mode = (PASR_MODE_SORTED if placement == "sorted" else 0) | (PASR_MODE_STRADDLE if z.first != 0 else 0)
+    z.mode = <uint8_t> (PLACEMENTS[placement] | (PASR_MODE_STRADDLE if z.first != 0 else 0))
     z.pageblock_order = <uint8_t> as_int(pageblock_order, "pageblock_order", 1, PASR_MAX_PAGE_ORDER)
     generation = GENERATIONS[kernel]
     z.fresh_to_tail = generation.fresh_to_tail
+    z.rules = PASR_RULES_CLAIM if generation.claims else PASR_RULES_STEAL
+    # Types follow pageblocks only where whole blocks are claimed.
+    z.merge_limit = z.pageblock_order if generation.claims else PASR_NR_PAGE_ORDERS
+    z.movable = generation.migratetypes.index("movable")
+    z.reclaimable = generation.migratetypes.index("reclaimable")
     for name, others in generation.fallbacks.items():
         number = generation.migratetypes.index(name)
         z.nr_fallbacks[number] = len(others)

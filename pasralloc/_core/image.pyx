@@ -4,7 +4,7 @@ An image holds geometry, counters, lists, and the tags and links of those blocks
 of the largest order that are split. What no list reaches is written as zero, so
 two zones have equal images exactly if they answer every future sequence of
 operations alike. Which regions changed lately belongs to the reader of that
-bitmap and is left out.
+bitmap, past fallback events are history, and both are left out.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -16,7 +16,7 @@ from pasralloc._core.types cimport (
     PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t,
     pasr_region_t, pasr_run_t,
 )
-from pasralloc._core.zone cimport nr_pageblocks, tag_order, tag_type
+from pasralloc._core.zone cimport nr_pageblocks, tag_order, tag_type, zone_note_cma
 
 
 # What two zones must share for an image of one to fit the other.
@@ -229,3 +229,4 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
             image = get_bytes(image, z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES)
             image = get_bytes(
                 image, z.links + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES * sizeof(pasr_link_t))
+    zone_note_cma(z)

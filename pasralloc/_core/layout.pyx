@@ -4,8 +4,8 @@ from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, pasr_freelist_t, pasr_link_t,
-    pasr_region_t, pasr_run_t,
+    PASR_MAX_PAGE_ORDER, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, pasr_extfrag_t,
+    pasr_freelist_t, pasr_link_t, pasr_region_t, pasr_run_t,
 )
 from pasralloc._core.zone cimport nr_pageblocks
 
@@ -34,6 +34,7 @@ cdef uint64_t zone_bind(pasr_zone_t *z, char *memory) noexcept nogil:
     cdef pasr_freelist_t *fl
     z.regions = <pasr_region_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_region_t))
     z.changed = <uint64_t *> carve(memory, &at, nr_words, sizeof(uint64_t))
+    z.extfrag = <pasr_extfrag_t *> carve(memory, &at, PASR_NR_EXTFRAG, sizeof(pasr_extfrag_t))
     z.region_of_block = <uint16_t *> carve(memory, &at, z.nr_blocks, sizeof(uint16_t))
     z.pageblocks = <uint8_t *> carve(memory, &at, nr_pageblocks(z), 1)
     z.top_tags = <uint8_t *> carve(memory, &at, z.nr_blocks, 1)

@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from pasralloc._core.types cimport (
-    PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_CHECK_ORDER,
+    PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_CHECK_ORDER,
     PASR_OP_FREE, pasr_idx_t, pasr_op_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
@@ -26,7 +26,8 @@ cdef inline int64_t alloc_block(pasr_zone_t *z, uint32_t order, uint32_t migrate
     Most requests are for one page and find one: that is inline, with literal
     orders, and everything else a call.
     """
-    if cython.likely(order == 0 and z.nonempty[migratetype] & 1):
+    if cython.likely(order == 0 and z.nonempty[migratetype] & 1
+                     and not mode & PASR_MODE_BIASED and not z.cma_first >> migratetype & 1):
         return zone_take(z, 0, 0, migratetype, migratetype, mode)
     return alloc_other(z, order, migratetype)
 

@@ -4,40 +4,32 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from pasralloc._core.bits cimport __builtin_prefetch, highest_bit, lowest_bit
+from pasralloc._core.bits cimport __builtin_prefetch
+from pasralloc._core.fallback cimport cma_balance, fallback_take
 from pasralloc._core.types cimport (
-    PASR_ENOMEM, PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
+    PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
 )
-from pasralloc._core.zone cimport pageblock_type, pfn_of, zone_give, zone_prefetch, zone_take
+from pasralloc._core.zone cimport pageblock_type, pfn_of, zone_give, zone_prefetch, zone_take_smallest
 
 
-cdef inline int64_t take_smallest(
-    pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode
-) noexcept nogil:
-    """Serve a request from its own lists, or from another type's when they are dry.
-
-    Of the first fallback type that has any the largest block goes, so that one
-    pageblock is disturbed rather than many; its remainder keeps the type of the
-    list it came from.
-    """
-    cdef uint32_t i, other, fit = z.nonempty[migratetype] >> order
-    if fit != 0:
-        return zone_take(z, order, order + lowest_bit(fit), migratetype, migratetype, mode)
-    for i in range(z.nr_fallbacks[migratetype]):
-        other = z.fallbacks[migratetype][i]
-        fit = z.nonempty[other] >> order
-        if fit != 0:
-            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)
-    return PASR_ENOMEM
+cdef inline int64_t take(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
+    """``__rmqueue()``: own lists, then what the generation's fallback rules find."""
+    cdef int64_t idx
+    if z.cma_first >> migratetype & 1:
+        idx = cma_balance(z, order, migratetype)
+        if idx >= 0:
+            return idx
+    idx = zone_take_smallest(z, order, migratetype, migratetype, mode)
+    return idx if idx >= 0 else fallback_take(z, order, migratetype)
 
 
 cdef int64_t alloc_other(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
     """`alloc_block` of what is not a single page at hand."""
     if z.mode == PASR_MODE_SORTED:
-        return take_smallest(z, order, migratetype, PASR_MODE_SORTED)
+        return take(z, order, migratetype, PASR_MODE_SORTED)
     if z.mode == 0:
-        return take_smallest(z, order, migratetype, 0)
-    return take_smallest(z, order, migratetype, z.mode)
+        return take(z, order, migratetype, 0)
+    return take(z, order, migratetype, z.mode)
 
 
 cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept nogil:
@@ -53,10 +45,8 @@ cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept no
 cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
     """Allocate ``2**order`` pages.
 
-    Takes the smallest block that fits from the lists of *migratetype*
-    (``__rmqueue_smallest()``): the first of its list, which in region order is
-    one of the lowest region that has any. Only when those lists are dry it
-    borrows from another type. *order* and *migratetype* must be valid.
+    Takes a block from the lists of *migratetype* (`zone_take_smallest`), and only
+    when those are dry from another type's (`fallback_take`). *order* and *migratetype* must be valid.
 
     Returns the pfn, or PASR_ENOMEM with the zone unchanged.
     Cost: one list removal, and one insertion per order split.

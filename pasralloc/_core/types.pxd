@@ -16,7 +16,13 @@ cdef extern from "pasralloc/types.h" nogil:
     const uint32_t PASR_MAX_REGIONS
     const uint32_t PASR_NR_MIGRATETYPES
     const uint32_t PASR_NR_PCPTYPES
+    const uint32_t PASR_NR_EXTFRAG
     enum:
+        PASR_UNMOVABLE
+        PASR_RESERVE
+        PASR_HIGHATOMIC
+        PASR_CMA
+        PASR_ISOLATE
         PASR_OK
         PASR_ENXIO
         PASR_ENOMEM
@@ -37,6 +43,9 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_TAG_SPLIT
         PASR_MODE_SORTED
         PASR_MODE_STRADDLE
+        PASR_MODE_BIASED
+        PASR_RULES_STEAL
+        PASR_RULES_CLAIM
         PASR_OP_ALLOC
         PASR_OP_FREE
         PASR_OP_CHECK_ORDER
@@ -65,6 +74,15 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint32_t nr_free
         uint32_t managed
 
+    ctypedef struct pasr_extfrag_t:
+        pasr_idx_t idx
+        uint8_t order
+        uint8_t migratetype
+        uint8_t fallback_order
+        uint8_t fallback_type
+        uint8_t change_ownership
+        uint8_t pad[3]
+
     ctypedef struct pasr_zone_t:
         pasr_link_t *links
         uint8_t *tags
@@ -75,6 +93,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         pasr_region_t *regions
         uint64_t *changed
         uint64_t changed_root
+        pasr_extfrag_t *extfrag
+        uint64_t nr_extfrag
         int64_t base_pfn
         int64_t start_pfn
         uint64_t nr_pages
@@ -89,6 +109,11 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint8_t mode
         uint8_t pageblock_order
         uint8_t fresh_to_tail
+        uint8_t rules
+        uint8_t merge_limit
+        uint8_t movable
+        uint8_t reclaimable
+        uint8_t cma_first
         uint8_t nr_fallbacks[6]
         uint8_t fallbacks[6][6]
         uint32_t nonempty[6]

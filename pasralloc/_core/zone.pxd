@@ -9,15 +9,17 @@ Threading rule: none of these locks. One thread at a time may call them for one
 zone, and none of them needs the GIL.
 """
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
-from pasralloc._core.bits cimport __builtin_prefetch
+from pasralloc._core.bits cimport __builtin_prefetch, lowest_bit
 from pasralloc._core.freelist cimport (
     list_add, list_pop, list_remove, region_give, region_of, region_take,
 )
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_TAG_FREE,
-    PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK,
+    PASR_ENOMEM, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
+    PASR_NR_PCPTYPES, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK,
     pasr_block_t, pasr_idx_t, pasr_zone_t,
 )
 
@@ -105,13 +107,49 @@ cdef inline pasr_idx_t zone_take(
 ) noexcept nogil:
     """Allocate ``2**order`` pages from the first block of the list (*high*, *migratetype*).
 
-    The list must not be empty and *high* not be less than *order*. The lowest
-    pages are taken and the upper halves put back, largest first, as
-    ``expand()`` does in Linux. The block is remembered as one of the
-    *requested* type.
+    The list must not be empty and *high* not be less than *order*. What is left
+    of the block keeps the type of the list.
     """
     cdef uint32_t region = 0
     cdef pasr_idx_t idx = list_pop(z, high, migratetype, &region, mode)
+    zone_expand(z, idx, order, high, migratetype, requested, region, mode)
+    return idx
+
+
+cdef inline int64_t zone_take_smallest(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t requested, int mode
+) noexcept nogil:
+    """Allocate ``2**order`` pages from the lists of *migratetype*, as ``__rmqueue_smallest()`` does.
+
+    The first block of the smallest order that fits; when biased, of all orders
+    that fit the one whose first block lies in the lowest region, the smallest
+    of equals. Returns PASR_ENOMEM if there is none.
+    """
+    cdef uint32_t fit = z.nonempty[migratetype] >> order
+    cdef uint32_t high, best
+    if fit == 0:
+        return PASR_ENOMEM
+    best = order + lowest_bit(fit)
+    if mode & PASR_MODE_BIASED:
+        fit &= fit - 1
+        while fit != 0:
+            high = order + lowest_bit(fit)
+            if z.lists[high][migratetype].head_region < z.lists[best][migratetype].head_region:
+                best = high
+            fit &= fit - 1
+    return zone_take(z, order, best, migratetype, requested, mode)
+
+
+cdef inline void zone_expand(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t high, uint32_t remainder, uint32_t requested,
+    uint32_t region, int mode
+) noexcept nogil:
+    """Allocate the lowest ``2**order`` pages of a block of order *high* that is off its list.
+
+    The upper halves are put back, largest first, as ``expand()`` does in Linux,
+    on the lists of type *remainder*. The block is remembered as one of the
+    *requested* type.
+    """
     if not mode & PASR_MODE_STRADDLE:
         region_take(z, region, <uint32_t> 1 << order)
     z.nr_free -= <uint64_t> 1 << order
@@ -120,9 +158,8 @@ cdef inline pasr_idx_t zone_take(
             z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
         while high > order:
             high -= 1
-            zone_put(z, idx + (<pasr_idx_t> 1 << high), high, migratetype, region, False, mode)
+            zone_put(z, idx + (<pasr_idx_t> 1 << high), high, remainder, region, False, mode)
     set_tag(z, idx, order, tag_allocated(order, requested))
-    return idx
 
 
 cdef inline void zone_give(
@@ -131,7 +168,8 @@ cdef inline void zone_give(
     """Free ``2**order`` pages at *idx*, which no block may cover but an allocated one of that order.
 
     Merges with free buddies as ``__free_one_page()`` does; a buddy leaves the
-    list of its own type. In the order of Linux the result joins at the tail if
+    list of its own type. From ``merge_limit`` on buddies of different types stay
+    apart, or the buddy takes the type of what is freed. In the order of Linux the result joins at the tail if
     the buddy of its parent is free, so that it stays while that may merge, or if
     the memory is *fresh* and the kernel generation puts such memory there.
     """
@@ -148,7 +186,8 @@ cdef inline void zone_give(
     while order < PASR_MAX_PAGE_ORDER:
         buddy = idx ^ (<pasr_idx_t> 1 << order)
         tag = z.tags[buddy]
-        if not tag_is_free(tag, order):
+        if not tag_is_free(tag, order) or (order >= z.merge_limit and not buddy_agrees(
+                z, buddy, order, tag_type(tag), migratetype)):
             zone_put(z, idx, order, migratetype, region, joins_tail(z, idx, order, fresh, mode), mode)
             return
         list_remove(z, buddy, order, tag_type(tag), region, mode)
@@ -162,6 +201,28 @@ cdef inline void zone_give(
     zone_put(
         z, idx, PASR_MAX_PAGE_ORDER, migratetype, region,
         joins_tail(z, idx, PASR_MAX_PAGE_ORDER, fresh, mode), mode)
+
+
+cdef inline bint types_may_merge(uint32_t one, uint32_t other) noexcept nogil:
+    return one == other or (one < PASR_NR_PCPTYPES and other < PASR_NR_PCPTYPES)
+
+
+cdef inline bint buddy_agrees(
+    pasr_zone_t *z, pasr_idx_t buddy, uint32_t order, uint32_t buddy_type, uint32_t migratetype
+) noexcept nogil:
+    """Whether a free buddy of at least a pageblock may merge; its pageblocks then have the type of what is freed."""
+    if not types_may_merge(buddy_type, migratetype):
+        return False
+    if buddy_type != migratetype:
+        retype_pageblocks(z, buddy, order, migratetype)
+    return True
+
+
+cdef inline void retype_pageblocks(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype
+) noexcept nogil:
+    """Give all pageblocks of a block of at least their order another type."""
+    memset(&z.pageblocks[idx >> z.pageblock_order], <int> migratetype, <size_t> 1 << (order - z.pageblock_order))
 
 
 cdef inline bint joins_tail(
@@ -187,6 +248,8 @@ cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept n
 cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
 cdef int64_t zone_take_range(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
 cdef int zone_split_allocated(pasr_zone_t *z, int64_t pfn, uint32_t order) noexcept nogil
+cdef uint64_t zone_move_freepages(pasr_zone_t *z, pasr_idx_t first, uint64_t stop, uint32_t migratetype) noexcept nogil
+cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil
 cdef int zone_set_pageblocks(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
 cdef int zone_free_error(const pasr_zone_t *z, int64_t pfn, int order) noexcept nogil
 cdef uint64_t zone_blocks(const pasr_zone_t *z, pasr_block_t *out, uint64_t room) noexcept nogil

@@ -1,13 +1,13 @@
 """Buddy primitives that are not on the hot path: set-up, ranges, questions."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memchr, memset
 
 from pasralloc._core.bits cimport highest_bit, lowest_bit, regionmap_set
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_ALLOCATED, PASR_EALREADY, PASR_EBUSY, PASR_EDOM, PASR_EEXIST,
+    PASR_ABSENT, PASR_ALLOCATED, PASR_CMA, PASR_EALREADY, PASR_EBUSY, PASR_EDOM, PASR_EEXIST,
     PASR_EINVAL, PASR_ENXIO, PASR_ERANGE, PASR_FREE, PASR_NIL, PASR_NR_MIGRATETYPES,
-    PASR_NR_PAGE_ORDERS, PASR_OK,
+    PASR_NR_PAGE_ORDERS, PASR_OK, PASR_RULES_CLAIM,
 )
 
 
@@ -18,7 +18,7 @@ cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
     """
     cdef uint32_t block, order, migratetype
     cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
-    z.nr_free = z.managed = z.changed_root = 0
+    z.nr_free = z.managed = z.changed_root = z.nr_extfrag = 0
     for block in range(z.nr_blocks):
         z.region_of_block[block] = <uint16_t> (block // region_blocks)
     memset(z.pageblocks, <int> movable, nr_pageblocks(z))
@@ -209,35 +209,69 @@ cdef int zone_split_allocated(pasr_zone_t *z, int64_t pfn, uint32_t order) noexc
     return PASR_OK
 
 
+cdef uint64_t zone_move_freepages(
+    pasr_zone_t *z, pasr_idx_t first, uint64_t stop, uint32_t migratetype
+) noexcept nogil:
+    """Move the free blocks that start in [*first*, *stop*) to the lists of *migratetype*, in ascending order.
+
+    Returns how many pages they hold. A block joins where ``move_freepages()`` of
+    the generation puts it.
+    """
+    cdef uint64_t nr_moved = 0, idx = first
+    cdef uint32_t region
+    cdef pasr_block_t block
+    while idx < stop:
+        block = zone_block_of(z, <pasr_idx_t> idx)
+        if block.state == PASR_FREE:
+            region = region_of(z, block.head, z.mode)
+            list_remove(z, block.head, block.order, block.migratetype, region, z.mode)
+            zone_put(z, block.head, block.order, migratetype, region, z.fresh_to_tail, z.mode)
+            nr_moved += <uint64_t> 1 << block.order
+        idx = block_end(block)
+    return nr_moved
+
+
+cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil:
+    """Note whether movable requests have CMA pageblocks to think of; after any change of pageblocks to or from CMA."""
+    z.cma_first = 0
+    if z.rules == PASR_RULES_CLAIM and memchr(z.pageblocks, PASR_CMA, nr_pageblocks(z)) != NULL:
+        z.cma_first = <uint8_t> (1 << z.movable)
+
+
+cdef inline bint crosses(const pasr_zone_t *z, uint64_t idx) noexcept nogil:
+    """Whether a free block lies on both sides of the boundary before frame *idx*."""
+    cdef pasr_block_t block
+    if idx <= z.first or idx >= z.end:
+        return False
+    block = zone_block_of(z, <pasr_idx_t> idx)
+    return block.state == PASR_FREE and block.head < idx
+
+
 cdef int zone_set_pageblocks(
     pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype
 ) noexcept nogil:
-    """Give whole blocks of 1024 pages another migratetype and move their free blocks to its lists.
+    """Give whole pageblocks another migratetype and move their free blocks to its lists.
 
-    The first and last block of the zone may be cut short by its span. Returns
-    PASR_OK; PASR_ERANGE or PASR_EDOM (not whole blocks) with the zone unchanged.
-    In the order of Linux a moved block joins where
-    ``move_freepages()`` of the generation puts it.
+    The first and last pageblock of the zone may be cut short by its span. Returns
+    PASR_OK, or with the zone unchanged PASR_ERANGE, PASR_EDOM (not whole
+    pageblocks) or PASR_EBUSY (a free block reaches beyond the range).
     """
     cdef pasr_idx_t idx
-    cdef uint64_t stop, i
-    cdef uint32_t region
-    cdef pasr_block_t block
+    cdef uint64_t stop
+    cdef uint64_t mask = (<uint64_t> 1 << z.pageblock_order) - 1
     if not spans_range(z, pfn, nr):
         return PASR_ERANGE
     idx = idx_of(z, pfn)
     stop = idx + nr
-    if (idx & PASR_TOP_MASK and idx != z.first) or (stop & PASR_TOP_MASK and stop != z.end):
+    if (idx & mask and idx != z.first) or (stop & mask and stop != z.end):
         return PASR_EDOM
-    for i in range(idx >> z.pageblock_order, ((stop - 1) >> z.pageblock_order) + 1):
-        z.pageblocks[i] = <uint8_t> migratetype
-    while idx < stop:
-        block = zone_block_of(z, idx)
-        if block.state == PASR_FREE and block.migratetype != migratetype:
-            region = region_of(z, block.head, z.mode)
-            list_remove(z, block.head, block.order, block.migratetype, region, z.mode)
-            zone_put(z, block.head, block.order, migratetype, region, z.fresh_to_tail, z.mode)
-        idx = block_end(block)
+    if crosses(z, idx) or crosses(z, stop):
+        return PASR_EBUSY
+    memset(
+        &z.pageblocks[idx >> z.pageblock_order], <int> migratetype,
+        ((stop - 1) >> z.pageblock_order) - (idx >> z.pageblock_order) + 1)
+    zone_move_freepages(z, idx, stop, migratetype)
+    zone_note_cma(z)
     return PASR_OK
 
 

@@ -13,8 +13,8 @@ from pasralloc._core.image cimport image_fits, image_read, image_size, image_wri
 from pasralloc._core.layout cimport zone_bind
 from pasralloc._core.snapshot cimport ZoneSnapshot, digest_of
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_FREE, PASR_MODE_STRADDLE, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
-    PASR_NR_PCPTYPES, pasr_block_t, pasr_region_t, pasr_zone_t,
+    PASR_ABSENT, PASR_FREE, PASR_MODE_STRADDLE, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
+    PASR_NR_PCPTYPES, pasr_block_t, pasr_extfrag_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     idx_of, pfn_of, region_of, zone_add_pages, zone_block_of, zone_blocks, zone_init,
@@ -30,6 +30,14 @@ from pasralloc.errors import CorruptZone
 BLOCK_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("migratetype", "u1"), ("is_free", "?")])
 RECORD_DTYPE = np.dtype([("head", "u4"), ("order", "u1"), ("migratetype", "u1"), ("state", "u1"), ("pad", "u1")])
 REGION_DTYPE = np.dtype([("nr_free", "u4"), ("managed", "u4")])
+
+
+EXTFRAG_RECORD_DTYPE = np.dtype(
+    [("idx", "u4"), ("order", "u1"), ("migratetype", "u1"), ("fallback_order", "u1"), ("fallback_type", "u1"),
+     ("change_ownership", "u1"), ("pad", "u1", 3)])
+EXTFRAG_DTYPE = np.dtype(
+    [("pfn", "i8"), ("alloc_order", "u1"), ("fallback_order", "u1"), ("pageblock_order", "u1"),
+     ("alloc_migratetype", "u1"), ("fallback_migratetype", "u1"), ("fragmenting", "?"), ("change_ownership", "?")])
 
 
 class Block(NamedTuple):
@@ -213,6 +221,48 @@ cdef class ZoneBase:
             for migratetype in range(PASR_NR_MIGRATETYPES):
                 info[order] += self.c.lists[order][migratetype].nr_blocks
         return info
+
+    @property
+    def nr_extfrag(self):
+        """Requests that were served from another migratetype's blocks, so far."""
+        return self.c.nr_extfrag
+
+    def extfrag_events(self):
+        """The last fallback events, with what the kernel's ``mm_page_alloc_extfrag`` reports.
+
+        Returns
+        -------
+        events : ndarray of EXTFRAG_DTYPE, shape (min(nr_extfrag, 1024),)
+            Oldest first: *pfn* allocated, *alloc_order* and *alloc_migratetype* of
+            the request, *fallback_order* and *fallback_migratetype* of the list
+            the block was on, *pageblock_order*, *fragmenting* (the block was
+            smaller than a pageblock) and *change_ownership* (the pageblock now
+            has the type of the request).
+
+        Notes
+        -----
+        History rather than state: a snapshot does not hold it, and `restore`
+        leaves it alone. CMA memory of 6.12 and RESERVE memory of 3.9 is
+        lent without an event, as in the kernel. 3.9 itself prints the type of
+        the request as *fallback_migratetype* once it has moved the pageblock's
+        free pages; here it is the list's in both generations.
+        """
+        cdef uint64_t nr = self.c.nr_extfrag
+        self.refuse_if_busy()
+        records = np.frombuffer(
+            ReadOnlyView.create(self, self.c.extfrag, PASR_NR_EXTFRAG * sizeof(pasr_extfrag_t)), EXTFRAG_RECORD_DTYPE)
+        records = np.roll(records, -<int64_t> (nr % PASR_NR_EXTFRAG)) if nr > PASR_NR_EXTFRAG else records[:nr]
+        events = np.empty(len(records), EXTFRAG_DTYPE)
+        events["pfn"] = records["idx"]
+        events["pfn"] += self.c.base_pfn
+        events["alloc_order"] = records["order"]
+        events["fallback_order"] = records["fallback_order"]
+        events["pageblock_order"] = self.c.pageblock_order
+        events["alloc_migratetype"] = records["migratetype"]
+        events["fallback_migratetype"] = records["fallback_type"]
+        events["fragmenting"] = records["fallback_order"] < self.c.pageblock_order
+        events["change_ownership"] = records["change_ownership"]
+        return events
 
     def block_of(self, pfn):
         """The block that covers *pfn*.

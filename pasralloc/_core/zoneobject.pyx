@@ -8,7 +8,7 @@ from pasralloc._core.boundary cimport as_int
 from pasralloc._core.refusal cimport free_refusal, range_refusal
 from pasralloc._core.rmqueue cimport zone_alloc, zone_free
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_EDOM, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_OK, PASR_TOP_PAGES,
+    PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_OK, PASR_TOP_PAGES,
 )
 from pasralloc._core.zone cimport (
     zone_add_pages, zone_set_pageblocks, zone_split_allocated, zone_take_range,
@@ -27,8 +27,8 @@ quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
 
     Free lists are kept per order and migratetype. All pageblocks start as
     movable; a freed block returns to the list of its pageblock's type; a
-    request whose own lists are dry borrows the largest block of the first
-    fallback type that has one, and nothing is re-typed by that.
+    request whose own lists are dry falls back to other types by the rules of
+    the kernel generation.
 
     Parameters
     ----------
@@ -43,13 +43,19 @@ quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
         For a zone that starts elsewhere declare the pages before it absent.
     absent : iterable of (pfn, nr) pairs, optional
         Ranges that hold no memory, disjoint and inside the span.
-    placement : {"sorted", "linux"}
+    placement : {"sorted", "linux", "biased"}
         "sorted" keeps each list in region order as the sorted-buddy series
-        does, so that low regions fill first. "linux" puts a block at the head
-        of its list, or at the tail when the buddy of its parent is free.
+        does, so that low regions fill first. "biased" goes on from there, as
+        the series did from its third version: of all orders that can serve, the
+        one whose first block lies in the lowest region is split. "linux" puts a
+        block at the head of its list, or at the tail when the buddy of its
+        parent is free. Fallback to other types never looks at regions.
     kernel : {"6.12", "3.9"}
-        Kernel generation: numbers of the migratetypes, and whether memory that
-        is new to a list joins at its tail (6.12) or at its head (3.9).
+        Kernel generation: numbers of the migratetypes, fallback rows and rules
+        (3.9 steals, with RESERVE pageblocks as the last resort; 6.12 claims
+        pageblocks, then steals, and keeps CMA and other memory in balance),
+        whether free buddies of different types merge, and whether memory that is
+        new to a list joins at its tail (6.12) or at its head (3.9).
     quirks : {"fixed", "posted"}
         "posted" counts regions from `start_pfn` even inside a block and credits
         a block to the region of its first page, as the series did: a region can
@@ -367,17 +373,20 @@ quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
             raise ValueError(range_refusal(&self.c, first, count, PASR_ABSENT))
 
     def set_pageblocks(self, pfn, nr, migratetype):
-        """Give whole blocks of 1024 pages another migratetype.
+        """Give whole pageblocks another migratetype.
 
         Their free blocks move to the lists of that type, in ascending order of
-        pfn; blocks freed there later go to those lists, too.
+        pfn; blocks freed there later go to those lists, too. Of what cannot be
+        requested, CMA pageblocks serve movable requests, RESERVE pageblocks (3.9)
+        serve what finds nothing else, and isolated ones serve nobody.
 
         Parameters
         ----------
         pfn, nr : int
-            Range from one multiple of 1024 (or the start of the zone) to
-            another (or its end).
+            Range from one multiple of ``2**pageblock_order`` (or the start of
+            the zone) to another (or its end), whose edges no free block crosses.
         migratetype : str or int
+            Any of `migratetypes`.
 
         Raises
         ------
@@ -386,13 +395,25 @@ quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
         RuntimeError
             If another thread's call owns the zone.
         """
-        cdef int number = self.as_migratetype(migratetype)
+        cdef int number
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
         cdef int error
+        if isinstance(migratetype, str):
+            if migratetype not in self.migratetypes:
+                raise ValueError(
+                    f"migratetype must be one of {', '.join(map(repr, self.migratetypes))}, got {migratetype!r}")
+            number = self.migratetypes.index(migratetype)
+        else:
+            number = <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)
         self.refuse_if_busy()
         error = zone_set_pageblocks(&self.c, first, count, number)
         if error == PASR_EDOM:
-            raise ValueError(f"{count} pages from pfn {first:#x} are not whole blocks of {PASR_TOP_PAGES} pages")
+            raise ValueError(
+                f"{count} pages from pfn {first:#x} are not whole pageblocks of {1 << self.c.pageblock_order} pages")
+        if error == PASR_EBUSY:
+            raise ValueError(
+                f"a free block reaches beyond the {count} pages from pfn {first:#x}; choose multiples of"
+                f" {PASR_TOP_PAGES} pages, or allocate it first")
         if error != PASR_OK:
             raise ValueError(range_refusal(&self.c, first, count, PASR_FREE))

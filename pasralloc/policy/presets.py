@@ -14,7 +14,7 @@ class Policy:
     ----------
     name : str
         For tables.
-    placement : {"linux", "sorted"}
+    placement : {"linux", "sorted", "biased"}
         Order of the free lists; see `pasralloc.Zone`.
     kernel : {"6.12", "3.9"}
         Kernel generation.

@@ -52,10 +52,10 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         "region_pages": region_blocks * 1024,
         "start_pfn": start,
         "absent": absent,
-        "placement": draw(st.sampled_from(["sorted", "linux"])),
+        "placement": draw(st.sampled_from(["sorted", "linux", "biased"])),
         "kernel": draw(st.sampled_from(sorted(GENERATIONS))),
         "quirks": quirks,
-        "pageblock_order": draw(st.sampled_from([9, 10])),
+        "pageblock_order": draw(st.sampled_from([9, 10, 5])),
     }
 
 
@@ -73,6 +73,7 @@ class ZoneMachine(RuleBasedStateMachine):
         self.model = ZoneModel(**description)
         self.saved: tuple[Any, ZoneModel] | None = None
         self.empty = self.empty_regions()
+        self.nr_forgotten = 0  # fallback events compared already
         self.numbers = {name: self.zone.migratetypes.index(name) for name in REQUESTABLE}
         assert self.zone.quirks == quirks
 
@@ -198,16 +199,26 @@ class ZoneMachine(RuleBasedStateMachine):
         self.zone.add_pages(pfn, nr)
         self.model.add_pages(pfn, nr)
 
-    @rule(data=st.data(), nr_blocks=st.integers(1, 3), migratetype=types)
-    def set_pageblocks(self, data: st.DataObject, nr_blocks: int, migratetype: str) -> None:
-        first = self.model.start_pfn // 1024
-        last = (self.model.end_pfn - 1) // 1024
+    @rule(
+        data=st.data(), nr_blocks=st.integers(1, 3), number=st.integers(0, 5), in_tops=st.booleans()
+    )
+    def set_pageblocks(
+        self, data: st.DataObject, nr_blocks: int, number: int, in_tops: bool
+    ) -> None:
+        """Re-type blocks of 1024 pages, or single pageblocks, which free blocks may not cross."""
+        size = 1024 if in_tops else self.model.pageblock_pages
+        first, last = self.model.start_pfn // size, (self.model.end_pfn - 1) // size
         block = data.draw(st.integers(first, last), label="block")
-        pfn = max(block * 1024, self.model.start_pfn)
-        nr = min((block + nr_blocks) * 1024, self.model.end_pfn) - pfn
-        self.refused(ValueError, self.zone.set_pageblocks, pfn, nr + 1024 * 12, migratetype)
-        self.zone.set_pageblocks(pfn, nr, migratetype)
-        self.model.set_pageblocks(pfn, nr, migratetype)
+        pfn = max(block * size, self.model.start_pfn)
+        nr = min((block + nr_blocks) * size, self.model.end_pfn) - pfn
+        name = self.zone.migratetypes[number]
+        self.refused(ValueError, self.zone.set_pageblocks, pfn, nr + 1024 * 12, name)
+        try:
+            self.model.set_pageblocks(pfn, nr, name)
+        except ValueError:
+            self.refused(ValueError, self.zone.set_pageblocks, pfn, nr, name)
+            return
+        self.zone.set_pageblocks(pfn, nr, number)
 
     @rule()
     def save(self) -> None:
@@ -233,9 +244,11 @@ class ZoneMachine(RuleBasedStateMachine):
         except OutOfMemory:
             return
         before = self.zone.snapshot()
+        nr_extfrag = self.zone.nr_extfrag
         assert twin.alloc(order) == self.zone.alloc(order) == pfn
         assert twin.digest() == self.zone.digest()
         self.zone.restore(before)
+        self.nr_forgotten += self.zone.nr_extfrag - nr_extfrag
         self.empty = self.empty_regions()
 
     @rule(data=st.data())
@@ -265,6 +278,16 @@ class ZoneMachine(RuleBasedStateMachine):
         if not hasattr(self, "zone"):
             return
         self.zone.check()
+        assert self.zone.nr_extfrag == self.nr_forgotten + len(self.model.extfrag)
+        names = self.zone.migratetypes
+        assert len(self.model.extfrag) <= 1024, "the log would have lost some"
+        log = self.zone.extfrag_events()
+        assert [
+            (int(pfn), int(order), names[number], int(high), names[other])
+            for pfn, order, high, _, number, other, *_ in log[len(log) - len(self.model.extfrag) :]
+        ] == self.model.extfrag
+        self.nr_forgotten += len(self.model.extfrag)
+        self.model.extfrag.clear()
         for (order, name), pfns in self.model.lists.items():
             assert freelist(self.zone, order, name) == pfns
         blocks = self.zone.blocks()
@@ -279,7 +302,7 @@ class ZoneMachine(RuleBasedStateMachine):
         assert self.zone.nr_free == sum(nr_free)
         assert self.zone.managed == sum(managed)
         for order, nr in enumerate(self.zone.buddyinfo().tolist()):
-            assert nr == sum(len(self.model.lists[order, name]) for name in REQUESTABLE)
+            assert nr == sum(len(self.model.lists[order, name]) for name in self.zone.migratetypes)
         empty = self.empty_regions()
         assert empty ^ self.empty <= set(self.zone.changed_regions()), "a change was not published"
         self.empty = empty

@@ -8,10 +8,11 @@ reading; every operation may cost as much as it likes.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from pasralloc._core.generations import GENERATIONS, REQUESTABLE
+from pasralloc._core.generations import GENERATIONS
 from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.testing import fallback
 
 __all__ = ["ZoneModel"]
 
@@ -58,13 +59,19 @@ class ZoneModel:
         self.end_pfn = start_pfn + nr_pages
         self.region_pages = region_pages
         self.nr_regions = -(-nr_pages // region_pages)
-        self.is_sorted = placement == "sorted"
+        self.is_sorted = placement != "linux"
+        self.is_biased = placement == "biased"
         self.generation = GENERATIONS[kernel]
         self.pageblock_pages = 1 << pageblock_order
         self.pageblocks: dict[int, str] = {}  # by number; those not named are movable
         self.lists: dict[tuple[int, str], list[int]] = {
-            (order, name): [] for order in range(MAX_PAGE_ORDER + 1) for name in REQUESTABLE
+            (order, name): []
+            for order in range(MAX_PAGE_ORDER + 1)
+            for name in self.generation.migratetypes
         }
+        self.extfrag: list[
+            tuple[int, int, str, int, str]
+        ] = []  # pfn, order, type, fallback order, its type
         self.allocated: dict[int, tuple[int, str]] = {}
         self.managed: set[int] = set()
         pfn = start_pfn
@@ -101,6 +108,17 @@ class ZoneModel:
             managed[self.region_of(pfn)] += 1
         return managed
 
+    def nr_free_of(self, migratetype: str) -> int:
+        """Free pages on the lists of a type."""
+        return sum(1 << order for order, name in self.free_blocks().values() if name == migratetype)
+
+    def list_of(self, pfn: int, order: int) -> str | None:
+        """Type of the list that holds the free block of exactly that order."""
+        for name in self.generation.migratetypes:
+            if pfn in self.lists[order, name]:
+                return name
+        return None
+
     def free_block_of(self, pfn: int) -> tuple[int, int, str] | None:
         """First pfn, order and migratetype of the free block that covers *pfn*."""
         free = self.free_blocks()
@@ -136,17 +154,45 @@ class ZoneModel:
     # Operations
 
     def alloc(self, order: int = 0, migratetype: str = "movable") -> int:
-        """Own lists first, smallest block that fits; then the largest block of another type."""
-        lists = [(high, migratetype) for high in range(order, MAX_PAGE_ORDER + 1)]
-        for other in self.generation.fallbacks[migratetype]:
-            lists += [(high, other) for high in range(MAX_PAGE_ORDER, order - 1, -1)]
-        for high, name in lists:
-            if self.lists[high, name]:
-                pfn = self.lists[high, name].pop(0)
-                self.split(pfn, order, high, name)
-                self.allocated[pfn] = order, migratetype
-                return pfn
+        """Own lists first, then what the fallback rules of the generation find."""
+        pfn = self.find(order, migratetype)
+        self.allocated[pfn] = order, migratetype
+        return pfn
+
+    def find(self, order: int, migratetype: str) -> int:
+        """Cut ``2**order`` pages from some free block."""
+        attempts: list[Callable[[], int]] = [
+            lambda: self.take_smallest(order, migratetype, migratetype)
+        ]
+        if self.generation.claims:
+            cma, free = self.nr_free_of("cma"), sum(self.region_nr_free())
+            if migratetype == "movable" and cma > (free - self.nr_free_of("isolate")) // 2:
+                attempts.insert(0, lambda: self.take_smallest(order, "cma", migratetype))
+            attempts.append(lambda: fallback.claim_or_steal(self, order, migratetype))
+        else:
+            attempts.append(lambda: fallback.steal(self, order, migratetype))
+        for attempt in attempts:
+            try:
+                return attempt()
+            except OutOfMemory:
+                pass
         raise OutOfMemory(order, migratetype)
+
+    def take_smallest(self, order: int, name: str, wanted: str) -> int:
+        """Split the first block of the smallest order; when biased, of the lowest region of all orders."""
+        highs = [high for high in range(order, MAX_PAGE_ORDER + 1) if self.lists[high, name]]
+        if not highs:
+            raise OutOfMemory(order, wanted)
+        high = highs[0]
+        if self.is_biased:
+            high = min(highs, key=lambda high: (self.region_of(self.lists[high, name][0]), high))
+        pfn = self.lists[high, name].pop(0)
+        self.split(pfn, order, high, name)
+        return pfn
+
+    def note(self, pfn: int, order: int, wanted: str, high: int, other: str) -> None:
+        """Log a fallback event."""
+        self.extfrag.append((pfn, order, wanted, high, other))
 
     def free(self, pfn: int, order: int | None = None) -> None:
         """Free the allocated block that starts at *pfn*."""
@@ -159,9 +205,17 @@ class ZoneModel:
         migratetype = self.pageblock_type(pfn)
         while order < MAX_PAGE_ORDER:
             buddy = pfn ^ (1 << order)
-            name = next((name for name in REQUESTABLE if buddy in self.lists[order, name]), None)
+            name = self.list_of(buddy, order)
             if name is None:
                 break
+            if (
+                self.generation.claims
+                and 1 << order >= self.pageblock_pages
+                and name != migratetype
+            ):
+                if {name, migratetype} & {"highatomic", "cma", "isolate"}:
+                    break
+                self.retype(buddy, 1 << order, migratetype)
             self.lists[order, name].remove(buddy)
             pfn = min(pfn, buddy)
             order += 1
@@ -170,7 +224,7 @@ class ZoneModel:
             # The buddy of the block that this one and its buddy would make.
             parent = pfn & ~(1 << order)
             uncle = parent ^ (2 << order)
-            to_tail = to_tail or any(uncle in self.lists[order + 1, name] for name in REQUESTABLE)
+            to_tail = to_tail or self.list_of(uncle, order + 1) is not None
         self.add(pfn, order, migratetype, to_tail)
 
     @staticmethod
@@ -218,17 +272,47 @@ class ZoneModel:
             self.allocated[piece] = order, migratetype
 
     def set_pageblocks(self, pfn: int, nr: int, migratetype: str) -> None:
-        """Re-type whole blocks and move their free blocks to the lists of that type."""
+        """Re-type whole pageblocks and move their free blocks to the lists of that type."""
         end = pfn + nr
+        pages = self.pageblock_pages
         if (
             not self.start_pfn <= pfn < end <= self.end_pfn
-            or (pfn % TOP_PAGES and pfn != self.start_pfn)
-            or (end % TOP_PAGES and end != self.end_pfn)
+            or (pfn % pages and pfn != self.start_pfn)
+            or (end % pages and end != self.end_pfn)
         ):
-            raise ValueError("not whole blocks of the largest order")
-        for number in range(pfn // self.pageblock_pages, (end - 1) // self.pageblock_pages + 1):
+            raise ValueError("not whole pageblocks")
+        for block, (order, _) in self.free_blocks().items():
+            if block < pfn < block + (1 << order) or block < end < block + (1 << order):
+                raise ValueError("a free block reaches beyond the range")
+        self.retype(pfn, nr, migratetype)
+        self.move_freepages(set(range(pfn, end)), migratetype)
+
+    # Pageblocks
+
+    def pageblock_pages_of(self, pfn: int) -> range:
+        """Pages of the pageblock of a page."""
+        first = pfn // self.pageblock_pages * self.pageblock_pages
+        return range(first, first + self.pageblock_pages)
+
+    def retype(self, pfn: int, nr: int, migratetype: str) -> None:
+        """Give the pageblocks of some pages a type."""
+        for number in range(
+            pfn // self.pageblock_pages, (pfn + nr - 1) // self.pageblock_pages + 1
+        ):
             self.pageblocks[number] = migratetype
-        for block, (order, name) in sorted(self.free_blocks().items()):
-            if pfn <= block < end and name != migratetype:
-                self.lists[order, name].remove(block)
+
+    def move_freepages(self, pages: set[int], migratetype: str) -> int:
+        """Move free blocks that start in *pages* to the lists of a type; return how many pages they hold."""
+        nr_moved = 0
+        for block, (order, _) in sorted(self.free_blocks().items()):
+            if block in pages:
+                self.unlist(block)
                 self.add(block, order, migratetype, self.generation.fresh_to_tail)
+                nr_moved += 1 << order
+        return nr_moved
+
+    def unlist(self, pfn: int) -> str:
+        """Take a free block off its list; return the type of the list."""
+        order, name = self.free_blocks()[pfn]
+        self.lists[order, name].remove(pfn)
+        return name

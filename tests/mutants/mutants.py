@@ -30,6 +30,7 @@ class Mutant(NamedTuple):
 MACHINE = "tests/test_zone_machine.py"
 ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
 CHECK = "tests/test_check.py"
+FALLBACK = "tests/test_fallback.py"
 TEXT = "tests/test_text.py"
 REPLAY = "tests/test_replay.py"
 
@@ -100,9 +101,9 @@ MUTANTS = [
     Mutant(
         "_core/zone.pxd",
         "        while high > order:\n            high -= 1\n            zone_put(z, idx + (<pasr_idx_t> 1 << high), high,"
-        " migratetype, region, False, mode)",
+        " remainder, region, False, mode)",
         "        while high > order:\n            high -= 1\n            zone_put(z, idx, high,"
-        " migratetype, region, False, mode)\n            idx += <pasr_idx_t> 1 << high",
+        " remainder, region, False, mode)\n            idx += <pasr_idx_t> 1 << high",
         "a split keeps the upper half: safe, but not the pfn that Linux hands out",
         f"{MACHINE} {ZONE}",
     ),
@@ -111,7 +112,7 @@ MUTANTS = [
         "    if order >= PASR_MAX_PAGE_ORDER - 1:\n        return False",
         "    if order >= PASR_MAX_PAGE_ORDER - 2:\n        return False",
         "the merge heuristic stops one order early",
-        f"{MACHINE}",
+        f"{MACHINE} {ZONE}",
     ),
     Mutant(
         "_core/zone.pxd",
@@ -121,18 +122,109 @@ MUTANTS = [
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
-        "_core/rmqueue.pyx",
-        "            return zone_take(z, order, order + highest_bit(fit), other, migratetype, mode)",
-        "            return zone_take(z, order, order + lowest_bit(fit), other, migratetype, mode)",
-        "borrowing takes the smallest block of the other type",
-        f"{MACHINE} {ZONE}",
+        "_core/zone.pxd",
+        "        list_remove(z, buddy, order, tag_type(tag), region, mode)",
+        "        list_remove(z, buddy, order, migratetype, region, mode)",
+        "a merging buddy leaves the list of the freed page's type",
+        f"{MACHINE} {FALLBACK}",
     ),
     Mutant(
-        "_core/rmqueue.pyx",
+        "_core/zone.pxd",
+        "    if not types_may_merge(buddy_type, migratetype):\n        return False",
+        "    if False:\n        return False",
+        "memory that is set apart merges with other memory",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "        retype_pageblocks(z, buddy, order, migratetype)",
+        "        pass",
+        "a merged buddy keeps the type of its pageblock",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        "            if z.lists[high][migratetype].head_region < z",
+        "            if z.lists[high][migratetype].head_region <= z",
+        "bias prefers the larger of two blocks of one region",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    if high >= z.pageblock_order:\n        unlist(z, idx, &region)\n        retype_pageblocks(z, idx, high, migratetype)",
+        "    if high >= z.pageblock_order:\n        unlist(z, idx, &region)",
+        "a claimed block of a pageblock or more keeps its type",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    if nr_free + nr_alike < nr_pages // 2:",
+        "    if nr_free + nr_alike <= nr_pages // 2:",
+        "exactly half a pageblock is not enough to claim it",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "        if migratetype == z.movable and high < z.pageblock_order // 2:",
+        "        if migratetype == z.movable and high <= z.pageblock_order // 2:",
+        "movable requests give up claiming one order early",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "block.migratetype == z.movable:",
+        "True:",
+        "every page in use counts as movable",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "        nr_alike = nr_pages - nr_free - nr_movable ",
+        "        nr_alike = nr_pages - nr_movable ",
+        "free pages count as alike once more",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    for high in range(order, PASR_NR_PAGE_ORDERS):\n        other",
+        "    for high in range(order + 1, PASR_NR_PAGE_ORDERS):\n        other",
+        "stealing skips the order that fits exactly",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
         "    for i in range(z.nr_fallbacks[migratetype]):",
         "    for i in range(1, z.nr_fallbacks[migratetype]):",
         "the first type of a fallback row is skipped",
-        f"{MACHINE} {ZONE}",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "            if high >= z.pageblock_order // 2 or migratetype == z.reclaimable:",
+        "            if high >= z.pageblock_order // 2:",
+        "reclaimable requests of 3.9 leave the neighbours of a small block alone",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "PASR_CMA if other == <int> PASR_CMA else migratetype, migratetype, region",
+        "migratetype, migratetype, region",
+        "the rest of a CMA block leaves the CMA lists",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    return idx if idx >= 0 else zone_take_smallest(z, order, PASR_RESERVE, migratetype, z.mode)",
+        "    return idx",
+        "RESERVE pageblocks are never used",
+        f"{MACHINE} {FALLBACK}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "(z.nr_free - nr_free_of(z, PASR_ISOLATE)) // 2",
+        "z.nr_free // 2",
+        "isolated pages count as free in the CMA balance",
+        f"{MACHINE} {FALLBACK}",
     ),
     Mutant(
         "_core/rmqueue.pxd",

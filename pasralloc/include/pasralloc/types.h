@@ -18,8 +18,18 @@ typedef uint32_t pasr_idx_t;          /* frame index inside a zone: pfn - base_p
 #define PASR_MAX_REGIONS 4096u        /* one 64-bit root word times 64 leaf words */
 #define PASR_NR_MIGRATETYPES 6u       /* of either kernel generation */
 #define PASR_NR_PCPTYPES 3u           /* unmovable, movable, reclaimable: what can be requested */
+#define PASR_NR_EXTFRAG 1024u         /* fallback events that a zone remembers */
 #define PASR_MAX_FRAMES UINT64_C(0xfffff800)  /* 16 TiB, less what PASR_NIL and padding need */
 #define PASR_MAX_PFN (INT64_C(1) << 45)       /* no machine has longer physical addresses */
+
+/* Migratetypes whose numbers no generation changes; those of the others are fields of the zone. */
+enum pasr_migratetype {
+    PASR_UNMOVABLE = 0,
+    PASR_RESERVE = 3,                 /* 3.9: the last resort of every request */
+    PASR_HIGHATOMIC = 3,              /* 6.12 */
+    PASR_CMA = 4,
+    PASR_ISOLATE = 5
+};
 
 /* Negative errno values, spelled out so that they do not depend on the host. */
 enum pasr_error {

@@ -19,7 +19,8 @@
 /* How lists and counters are kept; each combination is compiled separately. */
 enum pasr_mode {
     PASR_MODE_SORTED = 1,             /* region-sorted lists; otherwise the order of Linux */
-    PASR_MODE_STRADDLE = 2            /* regions may begin inside a block, which counts where it starts */
+    PASR_MODE_STRADDLE = 2,           /* regions may begin inside a block, which counts where it starts */
+    PASR_MODE_BIASED = 4              /* sorted, and the lowest region of all orders that fit goes first */
 };
 
 typedef struct pasr_link {
@@ -50,6 +51,20 @@ typedef struct pasr_region {
     uint32_t managed;                 /* pages that belong to the allocator */
 } pasr_region_t;
 
+/* One fallback event, with what mm_page_alloc_extfrag reports. */
+typedef struct pasr_extfrag {
+    pasr_idx_t idx;                   /* first frame that was allocated */
+    uint8_t order;                    /* of the request */
+    uint8_t migratetype;              /* of the request */
+    uint8_t fallback_order;           /* of the block that was chosen */
+    uint8_t fallback_type;            /* of its list */
+    uint8_t change_ownership;         /* 1: the pageblock now has the type of the request */
+    uint8_t pad[3];
+} pasr_extfrag_t;
+
+/* How memory of another type is taken. */
+enum pasr_rules { PASR_RULES_STEAL = 0 /* 3.9 */, PASR_RULES_CLAIM = 1 /* 6.12 */ };
+
 typedef struct pasr_zone {
     pasr_link_t *links;               /* one per frame: list links of free blocks below the largest order */
     uint8_t *tags;                    /* one per frame: blocks below the largest order */
@@ -60,6 +75,8 @@ typedef struct pasr_zone {
     pasr_region_t *regions;
     uint64_t *changed;                /* bit r % 64 of word r / 64: region r became empty or used */
     uint64_t changed_root;            /* bit w: changed[w] is not zero */
+    pasr_extfrag_t *extfrag;          /* the last PASR_NR_EXTFRAG fallback events, a ring */
+    uint64_t nr_extfrag;              /* fallback events so far */
 
     int64_t base_pfn;                 /* pfn of frame 0, a multiple of 1024 */
     int64_t start_pfn;                /* first pfn of the span */
@@ -76,6 +93,11 @@ typedef struct pasr_zone {
     uint8_t mode;                     /* enum pasr_mode, or-ed */
     uint8_t pageblock_order;
     uint8_t fresh_to_tail;            /* list order: memory new to the list joins at the tail, not the head */
+    uint8_t rules;                    /* enum pasr_rules */
+    uint8_t merge_limit;              /* from this order on the types of two buddies decide whether they merge */
+    uint8_t movable;                  /* numbers of these migratetypes */
+    uint8_t reclaimable;
+    uint8_t cma_first;                /* bit t: a request of type t may have to take from CMA pageblocks first */
     uint8_t nr_fallbacks[PASR_NR_MIGRATETYPES];
     uint8_t fallbacks[PASR_NR_MIGRATETYPES][PASR_NR_MIGRATETYPES];  /* types to borrow from, in order */
     uint32_t nonempty[PASR_NR_MIGRATETYPES];  /* bit o: the list of order o is not empty */
@@ -115,6 +137,7 @@ PASR_STATIC_ASSERT(PASR_NR_PAGE_ORDERS == 11 && PASR_NR_MIGRATETYPES == 6 && PAS
 PASR_STATIC_ASSERT(sizeof(pasr_link_t) == 8, "links are copied as bytes");
 PASR_STATIC_ASSERT(sizeof(pasr_run_t) == 8, "runs are copied as bytes");
 PASR_STATIC_ASSERT(sizeof(pasr_region_t) == 8, "numpy reads regions");
+PASR_STATIC_ASSERT(sizeof(pasr_extfrag_t) == 12, "numpy reads fallback events");
 PASR_STATIC_ASSERT(sizeof(pasr_op_t) == 8, "numpy writes operations");
 
 #endif

@@ -1,0 +1,10 @@
+"""What happens when the lists of a migratetype are dry, by kernel generation."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from pasralloc._core.types cimport pasr_zone_t
+
+
+cdef uint64_t nr_free_of(const pasr_zone_t *z, uint32_t migratetype) noexcept nogil
+cdef int64_t cma_balance(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil
+cdef int64_t fallback_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil

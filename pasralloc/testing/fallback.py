@@ -1,0 +1,99 @@
+"""Fallback between migratetypes, for the model: each function restates what its kernel does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pasralloc.errors import OutOfMemory
+
+if TYPE_CHECKING:
+    from pasralloc.testing.model import ZoneModel
+
+ORDERS = range(11)
+
+
+def steal(model: ZoneModel, order: int, wanted: str) -> int:
+    """Linux 3.9: the largest block, and perhaps the free pages of its pageblock."""
+    for high in reversed(ORDERS[order:]):
+        for other in model.generation.fallbacks[wanted]:
+            if not model.lists[high, other]:
+                continue
+            pfn = model.lists[high, other][0]
+            is_cma = other == "cma"
+            if not is_cma and (1 << high >= half_order(model) or wanted == "reclaimable"):
+                block = set(model.pageblock_pages_of(pfn))
+                if min(block) < model.start_pfn:
+                    block = {page for page in block if page >= pfn}
+                moved = 0
+                if max(block) < model.end_pfn:
+                    moved = model.move_freepages(block, wanted)
+                if moved >= model.pageblock_pages // 2:
+                    model.retype(pfn, 1, wanted)
+            if not is_cma and 1 << high >= model.pageblock_pages:
+                model.retype(pfn, 1 << high, wanted)
+            name = model.unlist(pfn)
+            assert name in (other, wanted)
+            model.split(pfn, order, high, other if is_cma else wanted)
+            model.note(pfn, order, wanted, high, other)
+            return pfn
+    return model.take_smallest(order, "reserve", wanted)
+
+
+def half_order(model: ZoneModel) -> int:
+    """Pages of a block of half the pageblock order, the first that is worth more than a loan."""
+    return 1 << ((model.pageblock_pages.bit_length() - 1) // 2)
+
+
+def claim_or_steal(model: ZoneModel, order: int, wanted: str) -> int:
+    """Linux 6.12: CMA, then a whole pageblock, then the smallest block that fits."""
+    if wanted == "movable":
+        try:
+            return model.take_smallest(order, "cma", wanted)
+        except OutOfMemory:
+            pass
+    row = model.generation.fallbacks[wanted]
+    for high in reversed(ORDERS[order:]):
+        if wanted == "movable" and 1 << high < half_order(model):
+            break
+        other = next((name for name in row if model.lists[high, name]), None)
+        if other is None:
+            continue
+        pfn = claim(model, order, high, wanted, other)
+        if pfn is not None:
+            model.note(pfn, order, wanted, high, other)
+            return pfn
+    for high in ORDERS[order:]:
+        for other in row:
+            if model.lists[high, other]:
+                pfn = model.lists[high, other].pop(0)
+                model.split(pfn, order, high, other)
+                model.note(pfn, order, wanted, high, other)
+                return pfn
+    raise OutOfMemory(order, wanted)
+
+
+def claim(model: ZoneModel, order: int, high: int, wanted: str, other: str) -> int | None:
+    """Make the pageblock of a free block ours if enough of it is free or of our kind, and allocate."""
+    pfn = model.lists[high, other][0]
+    if 1 << high >= model.pageblock_pages:
+        model.unlist(pfn)
+        model.retype(pfn, 1 << high, wanted)
+        model.split(pfn, order, high, wanted)
+        return pfn
+    block = set(model.pageblock_pages_of(pfn))
+    if min(block) < model.start_pfn or max(block) >= model.end_pfn:
+        return None
+    free = sum(1 << o for head, (o, _) in model.free_blocks().items() if head in block)
+    movable = sum(
+        1 << o for head, (o, name) in model.allocated.items() if head in block and name == "movable"
+    )
+    alike = 0
+    if wanted == "movable":
+        alike = movable
+    elif other == "movable":
+        alike = len(block) - free - movable
+    if free + alike < len(block) // 2:
+        return None
+    model.move_freepages(block, wanted)
+    model.retype(pfn, 1, wanted)
+    return model.take_smallest(order, wanted, wanted)
