@@ -93,6 +93,8 @@ CALLS = {
     "set_pageblocks": lambda zone: zone.set_pageblocks(0, 1024, "movable"),
     "changed_regions": lambda zone: zone.changed_regions(),
     "buddyinfo": lambda zone: zone.buddyinfo(),
+    "pagetypeinfo": lambda zone: zone.pagetypeinfo(),
+    "pageblock_counts": lambda zone: zone.pageblock_counts(),
     "extfrag_events": lambda zone: zone.extfrag_events(),
     "block_of": lambda zone: zone.block_of(0),
     "blocks": lambda zone: zone.blocks(),

@@ -214,13 +214,29 @@ cdef class ZoneBase:
 
     def buddyinfo(self):
         """Free blocks of each order, as in ``/proc/buddyinfo``: ndarray of int64, shape (11,)."""
+        return self.pagetypeinfo().sum(axis=0)
+
+    def pagetypeinfo(self):
+        """Free blocks per migratetype and order, as in ``/proc/pagetypeinfo``: ndarray of int64, shape (6, 11).
+
+        Rows are numbered as `migratetypes`. A block counts for the list it is on.
+        """
         cdef uint32_t order, migratetype
         self.refuse_if_busy()
-        info = np.zeros(PASR_NR_PAGE_ORDERS, np.int64)
-        for order in range(PASR_NR_PAGE_ORDERS):
-            for migratetype in range(PASR_NR_MIGRATETYPES):
-                info[order] += self.c.lists[order][migratetype].nr_blocks
-        return info
+        return np.array(
+            [[self.c.lists[order][migratetype].nr_blocks for order in range(PASR_NR_PAGE_ORDERS)]
+             for migratetype in range(PASR_NR_MIGRATETYPES)], np.int64)
+
+    def pageblock_counts(self):
+        """Pageblocks of each migratetype: ndarray of int64, shape (6,).
+
+        Counts the pageblocks that overlap the span, absent pages or not. O(pageblocks).
+        """
+        cdef uint64_t first = self.c.first >> self.c.pageblock_order
+        cdef uint64_t nr = ((self.c.end - 1) >> self.c.pageblock_order) - first + 1
+        self.refuse_if_busy()
+        types = np.frombuffer(ReadOnlyView.create(self, self.c.pageblocks + first, nr), np.uint8)
+        return np.bincount(types, minlength=PASR_NR_MIGRATETYPES).astype(np.int64)
 
     @property
     def nr_extfrag(self):
