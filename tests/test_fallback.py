@@ -70,12 +70,15 @@ class TestClaim:
             zone.alloc(0, "unmovable")
             assert events(zone)[0][-1] == owned
 
-    def test_a_movable_request_claims_nothing_below_half_the_pageblock_order(self):
+    @pytest.mark.parametrize(("order", "owned"), [(3, False), (4, True)])
+    def test_a_movable_request_claims_nothing_below_half_the_pageblock_order(self, order, owned):
         zone = small_zone(1, 1)
         zone.set_pageblocks(0, 1024, "unmovable")
-        zone.take_range(8, 1024 - 8, "movable")  # all alike, but the largest free block has order 3
+        zone.take_range(
+            1 << order, 1024 - (1 << order), "movable"
+        )  # one free block, all else alike
         zone.alloc(0, "movable")
-        assert events(zone) == [(0, "movable", 3, "unmovable", True, False)]
+        assert events(zone) == [(0, "movable", order, "unmovable", True, owned)]
 
     def test_a_pageblock_that_the_zone_cuts_is_not_claimed(self):
         zone = pa.Zone(1024 + 300, region_pages=1024)

@@ -221,7 +221,6 @@ cdef class ZoneBase:
 
         Rows are numbered as `migratetypes`. A block counts for the list it is on.
         """
-        cdef uint32_t order, migratetype
         self.refuse_if_busy()
         return np.array(
             [[self.c.lists[order][migratetype].nr_blocks for order in range(PASR_NR_PAGE_ORDERS)]
