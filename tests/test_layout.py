@@ -13,7 +13,7 @@ PACKAGE = ROOT / "pasralloc"
 
 # Lower layers first; a module may import from its own layer's package and from lower ones.
 LAYERS = [
-    {"errors", "units"},
+    {"choices", "errors", "units"},
     {"_core"},
     {"policy", "trace", "machine", "dram"},
     {"sim", "testing"},
@@ -36,6 +36,8 @@ CORE = [
     "layout",
     "check",
     "image",
+    "region_alloc",
+    "ranges",
     "fallback",
     "rmqueue",
     "batch",

@@ -91,6 +91,7 @@ CALLS = {
     "split_allocated": lambda zone: zone.split_allocated(0),
     "add_pages": lambda zone: zone.add_pages(0, 1),
     "set_pageblocks": lambda zone: zone.set_pageblocks(0, 1024, "movable"),
+    "parked_regions": lambda zone: zone.parked_regions(),
     "changed_regions": lambda zone: zone.changed_regions(),
     "buddyinfo": lambda zone: zone.buddyinfo(),
     "pagetypeinfo": lambda zone: zone.pagetypeinfo(),

@@ -12,4 +12,4 @@ ctypedef struct fault_t:
 
 
 cdef int zone_check(const pasr_zone_t *z, fault_t *fault) noexcept nogil
-cdef const char *fault_text(int broken) noexcept
+cdef str fault_text(int broken, const fault_t *fault)

@@ -9,11 +9,14 @@ from libc.string cimport memset
 
 from pasralloc._core.freelist cimport idx_of_node, links_of, region_of
 from pasralloc._core.types cimport (
-    PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
-    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM, PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES,
+    PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
+    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM, PASR_TAG_FREE, PASR_TAG_PARKED,
+    PASR_TAG_SPLIT, PASR_TOP_PAGES,
     pasr_freelist_t, pasr_idx_t, pasr_link_t,
 )
-from pasralloc._core.zone cimport head_tag, nr_pageblocks, tag_is_free, tag_order, tag_type, types_may_merge
+from pasralloc._core.zone cimport (
+    head_tag, nr_pageblocks, nr_region_words, tag_free, tag_is_free, tag_order, tag_type, types_may_merge,
+)
 
 
 cdef enum:
@@ -45,9 +48,13 @@ cdef enum:
     BAD_ROOT_BIT
     BAD_CHANGED_ROOT
     BAD_CHANGED_BIT
+    BAD_PARKED
     NR_FAULTS
 
-# Where a list is at fault, "where" is order * 6 + migratetype; the texts can take it apart.
+cdef enum:
+    PARKED = 66                          # in place of order * 6 + migratetype: the list of parked regions
+
+# Where a list is at fault, "where" is order * 6 + migratetype, or PARKED; the texts can take it apart.
 cdef const char *TEXTS[NR_FAULTS]
 TEXTS[OK] = b"sound"
 TEXTS[BAD_REGION_TABLE] = b"block number {where} is assigned to region {found}, expected {expected}"
@@ -63,35 +70,43 @@ TEXTS[BAD_MANAGED] = b"region {where} counts {found} managed pages, its blocks h
 TEXTS[BAD_REGION_FREE] = b"region {where} counts {found} free pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_FREE] = b"the zone counts {found} free pages, its blocks hold {expected}"
-TEXTS[BAD_NR_BLOCKS] = b"list of order {order}, migratetype {type} counts {found} blocks, the tags show {expected}"
+TEXTS[BAD_NR_BLOCKS] = b"the list of {list} counts {found} blocks, the tags show {expected}"
 TEXTS[BAD_NONEMPTY] = b"the list mask of migratetype {where} is {found:#x}, expected {expected:#x}"
 TEXTS[BAD_NODE] = (
-    b"list of order {order}, migratetype {type} leads to node {found}, which is no free block of its order and type")
+    b"the list of {list} leads to node {found}, which is no free block of its order and type")
 TEXTS[BAD_PREV] = b"node {where} names {found} as its predecessor, expected {expected}"
-TEXTS[BAD_LENGTH] = b"list of order {order}, migratetype {type} ends after {found} blocks, expected {expected}"
-TEXTS[BAD_TAIL] = b"list of order {order}, migratetype {type} has the tail {found}, expected {expected}"
+TEXTS[BAD_LENGTH] = b"the list of {list} ends after {found} blocks, expected {expected}"
+TEXTS[BAD_TAIL] = b"the list of {list} has the tail {found}, expected {expected}"
 TEXTS[BAD_HEAD_REGION] = (
-    b"list of order {order}, migratetype {type} says its first block is in region {found}, expected {expected}")
-TEXTS[UNSORTED] = b"list of order {order}, migratetype {type} has region {found} after region {expected}"
+    b"the list of {list} says its first block is in region {found}, expected {expected}")
+TEXTS[UNSORTED] = b"the list of {list} has region {found} after region {expected}"
 TEXTS[BAD_RUN_LENGTH] = b"run of region {where} counts {found} blocks, expected {expected}"
 TEXTS[BAD_RUN_LAST] = b"run of region {where} ends at node {found}, expected {expected}"
 TEXTS[BAD_REGION_BIT] = b"region bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_BIT] = b"region {where} is marked as changed, there are {expected} regions"
+TEXTS[BAD_PARKED] = b"region {where} has {found} pages parked, expected none or all {expected} it manages"
 
 
 # What the tags say, to hold lists and counters against.
 ctypedef struct census_t:
     uint64_t nr_free
     uint64_t nr_managed
+    uint32_t nr_parked
     uint32_t nr_blocks[11][6]
     uint32_t region_free[4096]
     uint32_t region_managed[4096]
 
 
-cdef const char *fault_text(int broken) noexcept:
-    return TEXTS[broken]
+cdef str fault_text(int broken, const fault_t *fault):
+    """What a broken invariant found where, in words."""
+    if fault.where == PARKED:
+        name = "parked regions"
+    else:
+        name = f"order {fault.where // PASR_NR_MIGRATETYPES}, migratetype {fault.where % PASR_NR_MIGRATETYPES}"
+    return TEXTS[broken].decode().format(
+        where=fault.where, found=fault.found, expected=fault.expected, list=name)
 
 
 cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t expected) noexcept nogil:
@@ -117,7 +132,7 @@ cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     if z.cma_first != expected_types:
         return fail(fault, BAD_CMA_FIRST, 0, z.cma_first, expected_types)
     for i in range(64):
-        expected = i < (z.nr_regions + 63) >> 6 and z.changed[i] != 0
+        expected = i < nr_region_words(z) and z.changed[i] != 0
         if expected != <bint> (z.changed_root >> i & 1):
             return fail(fault, BAD_CHANGED_ROOT, <int64_t> i, z.changed_root >> i & 1, expected)
     for i in range(z.nr_regions, <uint64_t> (z.nr_regions + 63) & ~<uint64_t> 63):
@@ -133,7 +148,8 @@ cdef int count_block(
     cdef uint64_t nr_pages, stop, region_end, at
     cdef uint32_t region
     cdef uint8_t other
-    if order >= PASR_NR_PAGE_ORDERS or tag_type(tag) >= PASR_NR_MIGRATETYPES:
+    cdef bint is_parked = tag == PASR_TAG_PARKED and z.mode & PASR_MODE_PARKING
+    if order >= PASR_NR_PAGE_ORDERS or (tag_type(tag) >= PASR_NR_MIGRATETYPES and not is_parked):
         return fail(fault, BAD_TAG, idx, tag, 0)
     nr_pages = <uint64_t> 1 << order
     if idx & (nr_pages - 1):
@@ -146,13 +162,16 @@ cdef int count_block(
     if tag & PASR_TAG_FREE:
         census.nr_free += nr_pages
         census.region_free[region] += <uint32_t> nr_pages
-        census.nr_blocks[order][tag_type(tag)] += 1
+        if is_parked:
+            census.nr_parked += 1
+        else:
+            census.nr_blocks[order][tag_type(tag)] += 1
         if order < PASR_MAX_PAGE_ORDER and idx & <pasr_idx_t> nr_pages == 0:
             other = head_tag(z, <pasr_idx_t> stop)
             if tag_is_free(other, order) and (
                     order < z.merge_limit or types_may_merge(tag_type(tag), tag_type(other))):
                 return fail(fault, UNMERGED, idx, order, <int64_t> stop)
-        if z.merge_limit <= PASR_MAX_PAGE_ORDER:
+        if z.merge_limit <= PASR_MAX_PAGE_ORDER and not is_parked:
             for at in range(idx >> z.pageblock_order, ((stop - 1) >> z.pageblock_order) + 1):
                 if z.pageblocks[at] != tag_type(tag):
                     return fail(fault, BAD_FREE_TYPE, idx, tag_type(tag), z.pageblocks[at])
@@ -220,6 +239,13 @@ cdef int check_counters(const pasr_zone_t *z, const census_t *census, fault_t *f
                 mask |= <uint32_t> 1 << order
         if z.nonempty[i] != mask:
             return fail(fault, BAD_NONEMPTY, i, z.nonempty[i], mask)
+    if z.parked.nr_blocks != census.nr_parked:
+        return fail(fault, BAD_NR_BLOCKS, PARKED, z.parked.nr_blocks, census.nr_parked)
+    for i in range(z.nr_regions):
+        order = z.parked.runs[i].nr_blocks
+        if order != 0 and (<uint64_t> order << PASR_MAX_PAGE_ORDER != z.regions[i].managed
+                           or z.regions[i].nr_free != z.regions[i].managed):
+            return fail(fault, BAD_PARKED, i, <int64_t> order << PASR_MAX_PAGE_ORDER, z.regions[i].managed)
     return OK
 
 
@@ -228,7 +254,7 @@ cdef int check_runs(
     fault_t *fault
 ) noexcept nogil:
     """Runs and region bitmap of one list say what walking it showed."""
-    cdef uint32_t i, nr_words = (z.nr_regions + 63) >> 6
+    cdef uint32_t i, nr_words = nr_region_words(z)
     for i in range(z.nr_regions):
         if fl.runs[i].nr_blocks != lengths[i]:
             return fail(fault, BAD_RUN_LENGTH, i, fl.runs[i].nr_blocks, lengths[i])
@@ -243,16 +269,15 @@ cdef int check_runs(
     return OK
 
 
-cdef int check_list(const pasr_zone_t *z, uint32_t order, uint32_t migratetype, fault_t *fault) noexcept nogil:
-    """Links of one list: every node a free block of it, in order, as many as counted."""
-    cdef const pasr_freelist_t *fl = &z.lists[order][migratetype]
+cdef int check_list(
+    const pasr_zone_t *z, const pasr_freelist_t *fl, uint32_t order, uint8_t expected, int64_t name, fault_t *fault
+) noexcept nogil:
+    """Links of one list: every node a free block with the tag of it, in order, as many as counted."""
     cdef const pasr_link_t *links = links_of(z, order)
-    cdef int64_t name = order * PASR_NR_MIGRATETYPES + migratetype
     cdef pasr_idx_t node = fl.head
     cdef pasr_idx_t previous = PASR_NIL
     cdef uint64_t nr_nodes = <uint64_t> z.nr_blocks << (PASR_MAX_PAGE_ORDER if order != PASR_MAX_PAGE_ORDER else 0)
     cdef uint32_t seen = 0, region, last_region = 0
-    cdef uint8_t tag
     cdef uint32_t lengths[PASR_MAX_REGIONS]
     cdef pasr_idx_t lasts[PASR_MAX_REGIONS]
     memset(lengths, 0, sizeof(lengths))
@@ -261,8 +286,7 @@ cdef int check_list(const pasr_zone_t *z, uint32_t order, uint32_t migratetype, 
             return fail(fault, BAD_LENGTH, name, seen + 1, fl.nr_blocks)
         if node >= nr_nodes:
             return fail(fault, BAD_NODE, name, node, 0)
-        tag = head_tag(z, idx_of_node(node, order))
-        if not tag_is_free(tag, order) or tag_type(tag) != migratetype:
+        if head_tag(z, idx_of_node(node, order)) != expected:
             return fail(fault, BAD_NODE, name, node, 0)
         if previous != PASR_NIL and links[node].prev != previous:
             return fail(fault, BAD_PREV, node, links[node].prev, previous)
@@ -307,7 +331,11 @@ cdef int zone_check(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
         return broken
     for order in range(PASR_NR_PAGE_ORDERS):
         for migratetype in range(PASR_NR_MIGRATETYPES):
-            broken = check_list(z, order, migratetype, fault)
+            broken = check_list(
+                z, &z.lists[order][migratetype], order, tag_free(order, migratetype),
+                order * PASR_NR_MIGRATETYPES + migratetype, fault)
             if broken != OK:
                 return broken
+    if z.mode & PASR_MODE_PARKING:
+        return check_list(z, &z.parked, PASR_MAX_PAGE_ORDER, PASR_TAG_PARKED, PARKED, fault)
     return OK

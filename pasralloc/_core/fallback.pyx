@@ -11,12 +11,13 @@ None of this is a hot path, so the mode of the zone is looked up at run time.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from pasralloc._core.freelist cimport idx_of_node, list_remove, region_of
+from pasralloc._core.ranges cimport zone_move_freepages
 from pasralloc._core.types cimport (
-    PASR_ALLOCATED, PASR_CMA, PASR_ENOMEM, PASR_FREE, PASR_ISOLATE, PASR_NR_EXTFRAG, PASR_NR_PAGE_ORDERS,
-    PASR_RESERVE, PASR_RULES_CLAIM, pasr_block_t, pasr_extfrag_t, pasr_idx_t,
+    PASR_ALLOCATED, PASR_CMA, PASR_ENOMEM, PASR_FREE, PASR_ISOLATE, PASR_MODE_PARKING, PASR_NR_EXTFRAG,
+    PASR_NR_PAGE_ORDERS, PASR_RESERVE, PASR_RULES_CLAIM, pasr_block_t, pasr_extfrag_t, pasr_idx_t,
 )
 from pasralloc._core.zone cimport (
-    pageblock_type, retype_pageblocks, zone_block_of, zone_expand, zone_move_freepages, zone_take, zone_take_smallest,
+    pageblock_type, retype_pageblocks, zone_block_of, zone_expand, zone_take, zone_take_smallest,
 )
 
 
@@ -144,13 +145,17 @@ cdef int64_t steal_smallest(pasr_zone_t *z, uint32_t order, uint32_t migratetype
 
 
 cdef void steal_pageblock(pasr_zone_t *z, pasr_idx_t idx, uint32_t migratetype) noexcept nogil:
-    """Move the free pages around a block to our lists; own the pageblock if they are at least half of it."""
+    """Move the free pages around a block to our lists; own the pageblock if they are at least half of it.
+
+    With a region allocator memory is only ever on loan.
+    """
     cdef uint64_t nr_pages = <uint64_t> 1 << z.pageblock_order
     cdef uint64_t first = idx & ~(nr_pages - 1)
     cdef uint64_t stop = first + nr_pages
     if first < z.first:
         first = idx
-    if stop <= z.end and zone_move_freepages(z, <pasr_idx_t> first, stop, migratetype) >= nr_pages // 2:
+    if stop <= z.end and zone_move_freepages(z, <pasr_idx_t> first, stop, migratetype) >= nr_pages // 2 and (
+            not z.mode & PASR_MODE_PARKING):
         retype_pageblocks(z, idx, z.pageblock_order, migratetype)
 
 
@@ -158,9 +163,10 @@ cdef int64_t steal_largest(pasr_zone_t *z, uint32_t order, uint32_t migratetype)
     """``__rmqueue_fallback()`` of 3.9: the largest block, and from half a pageblock's order on its neighbours.
 
     What is left of the block joins our lists, unless it is CMA memory (Linux
-    kernel commit 47118af076f6, "mm: mmzone: MIGRATE_CMA migration type added", in v3.5).
+    kernel commit 47118af076f6, "mm: mmzone: MIGRATE_CMA migration type added", in v3.5),
+    or there is a region allocator: then it stays with the lender.
     """
-    cdef uint32_t high = PASR_NR_PAGE_ORDERS, region = 0
+    cdef uint32_t high = PASR_NR_PAGE_ORDERS, region = 0, remainder
     cdef pasr_idx_t idx
     cdef int other
     while high > order:
@@ -172,11 +178,13 @@ cdef int64_t steal_largest(pasr_zone_t *z, uint32_t order, uint32_t migratetype)
         if other != <int> PASR_CMA:
             if high >= z.pageblock_order // 2 or migratetype == z.reclaimable:
                 steal_pageblock(z, idx, migratetype)
-            if high >= z.pageblock_order:
+            if high >= z.pageblock_order and not z.mode & PASR_MODE_PARKING:
                 retype_pageblocks(z, idx, high, migratetype)
         unlist(z, idx, &region)
-        zone_expand(
-            z, idx, order, high, PASR_CMA if other == <int> PASR_CMA else migratetype, migratetype, region, z.mode)
+        remainder = migratetype
+        if other == <int> PASR_CMA or z.mode & PASR_MODE_PARKING:
+            remainder = <uint32_t> other
+        zone_expand(z, idx, order, high, remainder, migratetype, region, z.mode)
         note(z, idx, order, migratetype, high, other)
         return idx
     return PASR_ENOMEM
@@ -187,7 +195,8 @@ cdef int64_t fallback_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype)
 
     Returns a frame index, or PASR_ENOMEM with the zone unchanged. Every block
     that another type gives up is logged; CMA pageblocks of 6.12 and RESERVE
-    pageblocks of 3.9 are meant to be used like this and are not.
+    pageblocks of 3.9 are meant to be used like this and are not. With a region
+    allocator nothing is claimed.
     """
     cdef int64_t idx
     if z.rules == PASR_RULES_CLAIM:
@@ -195,7 +204,7 @@ cdef int64_t fallback_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype)
             idx = zone_take_smallest(z, order, PASR_CMA, migratetype, z.mode)
             if idx >= 0:
                 return idx
-        idx = claim(z, order, migratetype)
+        idx = PASR_ENOMEM if z.mode & PASR_MODE_PARKING else claim(z, order, migratetype)
         return idx if idx >= 0 else steal_smallest(z, order, migratetype)
     idx = steal_largest(z, order, migratetype)
     return idx if idx >= 0 else zone_take_smallest(z, order, PASR_RESERVE, migratetype, z.mode)

@@ -204,3 +204,57 @@ cdef inline void list_remove(
                 regionmap_clear(&fl.root, fl.leaf, region)
     elif following == PASR_NIL:
         fl.tail = preceding
+
+
+cdef inline pasr_run_t list_move_run(
+    pasr_zone_t *z, pasr_freelist_t *source, pasr_freelist_t *target, uint32_t region, int mode
+) noexcept nogil:
+    """Move all blocks of *region* between two region-sorted lists of the largest order, in their order: O(1).
+
+    *target* must hold none of that region. No page changes its state, so no
+    region is credited. Returns the run.
+    """
+    cdef pasr_link_t *links = z.top_links
+    cdef pasr_run_t run = source.runs[region]
+    cdef int32_t lower = regionmap_prev(source.root, source.leaf, region)
+    cdef pasr_idx_t first, preceding, following = links[run.last].next
+    if lower >= 0:
+        preceding = source.runs[lower].last
+        first = links[preceding].next
+        links[preceding].next = following
+        if following != PASR_NIL:
+            links[following].prev = preceding
+    else:
+        first = source.head
+        source.head = following
+        if following != PASR_NIL:
+            source.head_region = region_of(z, idx_of_node(following, PASR_MAX_PAGE_ORDER), mode)
+    source.nr_blocks -= run.nr_blocks
+    source.runs[region].nr_blocks = 0
+    regionmap_clear(&source.root, source.leaf, region)
+
+    target.nr_blocks += run.nr_blocks
+    target.runs[region] = run
+    lower = regionmap_prev(target.root, target.leaf, region)
+    regionmap_set(&target.root, target.leaf, region)
+    if lower >= 0:
+        preceding = target.runs[lower].last
+        following = links[preceding].next
+        links[preceding].next = first
+        links[first].prev = preceding
+    else:
+        following = target.head
+        target.head = first
+        target.head_region = region
+    links[run.last].next = following
+    if following != PASR_NIL:
+        links[following].prev = run.last
+    return run
+
+
+cdef inline pasr_idx_t list_first_of(
+    const pasr_zone_t *z, const pasr_freelist_t *fl, uint32_t region
+) noexcept nogil:
+    """First node of *region*, which must have blocks, on a region-sorted list of the largest order."""
+    cdef int32_t lower = regionmap_prev(fl.root, fl.leaf, region)
+    return fl.head if lower < 0 else z.top_links[fl.runs[lower].last].next

@@ -5,25 +5,34 @@ from libc.string cimport memset
 
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
-    PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_SORTED,
-    PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
+    PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_LOWEST,
+    PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM,
+    PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
 )
 
+from types import NoneType
+
 from pasralloc._core.generations import GENERATIONS
+from pasralloc.choices import unknown
 
 PLACEMENTS = {"linux": 0, "sorted": PASR_MODE_SORTED, "biased": PASR_MODE_SORTED | PASR_MODE_BIASED}
 QUIRKS = ("fixed", "posted")
+REGION_ALLOCATORS = {
+    None: 0,
+    "when-dry": PASR_MODE_PARKING,
+    "lowest-first": PASR_MODE_PARKING | PASR_MODE_LOWEST,
+}
 
 
 cdef int one_of(object value, str name, object choices) except -1:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    if not isinstance(value, (str, NoneType)) or value not in choices:
+        raise ValueError(unknown(name, value, choices))
     return 0
 
 
 cdef int zone_describe(
     pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
-    object quirks, object pageblock_order
+    object quirks, object pageblock_order, object region_allocator
 ) except -1:
     """Fill the geometry and policy of *z*; TypeError or ValueError names the argument at fault."""
     cdef int64_t pfn = as_int(start_pfn, "start_pfn", 0, PASR_MAX_PFN)
@@ -32,6 +41,9 @@ cdef int zone_describe(
     one_of(placement, "placement", PLACEMENTS)
     one_of(kernel, "kernel", tuple(GENERATIONS))
     one_of(quirks, "quirks", QUIRKS)
+    one_of(region_allocator, "region_allocator", REGION_ALLOCATORS)
+    if region_allocator is not None and placement == "linux":
+        raise ValueError("a region_allocator needs lists in region order, got placement='linux'")
     memset(z, 0, sizeof(pasr_zone_t))
     z.region_pages = as_int(region_pages, "region_pages", PASR_TOP_PAGES, PASR_MAX_PFN)
     if z.region_pages & PASR_TOP_MASK:
@@ -53,7 +65,8 @@ cdef int zone_describe(
     z.end = <uint32_t> (z.first + nr)
     z.nr_blocks = (z.end + PASR_TOP_MASK) >> PASR_MAX_PAGE_ORDER
     z.nr_regions = <uint32_t> nr_regions
-    z.mode = <uint8_t> (PLACEMENTS[placement] | (PASR_MODE_STRADDLE if z.first != 0 else 0))
+    z.mode = <uint8_t> (
+        PLACEMENTS[placement] | REGION_ALLOCATORS[region_allocator] | (PASR_MODE_STRADDLE if z.first != 0 else 0))
     z.pageblock_order = <uint8_t> as_int(pageblock_order, "pageblock_order", 1, PASR_MAX_PAGE_ORDER)
     generation = GENERATIONS[kernel]
     z.fresh_to_tail = generation.fresh_to_tail
@@ -70,11 +83,11 @@ cdef int zone_describe(
     return 0
 
 
-cdef list absent_ranges(const pasr_zone_t *z, object absent):
-    """Sorted (pfn, nr) pairs of *absent*, each checked to lie in the span and apart from the others."""
+cdef list present_ranges(const pasr_zone_t *z, object absent):
+    """Ascending (pfn, nr) pairs of the span less *absent*, which is checked to lie in the span and to be disjoint."""
     cdef int64_t end = z.start_pfn + <int64_t> z.nr_pages
     cdef int64_t pfn, nr, free_from = z.start_pfn
-    cdef list ranges = []
+    cdef list ranges = [], present = []
     try:
         absent = list(absent)
     except TypeError:
@@ -90,5 +103,9 @@ cdef list absent_ranges(const pasr_zone_t *z, object absent):
     for pfn, nr in ranges:
         if pfn < free_from:
             raise ValueError(f"the absent range at pfn {pfn:#x} overlaps the one before it")
+        if pfn > free_from:
+            present.append((free_from, pfn - free_from))
         free_from = pfn + nr
-    return ranges
+    if free_from < end:
+        present.append((free_from, end - free_from))
+    return present

@@ -12,11 +12,11 @@ from libc.string cimport memcmp, memcpy, memset
 
 from pasralloc._core.bits cimport regionmap_set
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
-    PASR_TAG_FREE, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t,
+    PASR_MAX_PAGE_ORDER, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
+    PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t,
     pasr_region_t, pasr_run_t,
 )
-from pasralloc._core.zone cimport nr_pageblocks, tag_order, tag_type, zone_note_cma
+from pasralloc._core.zone cimport nr_pageblocks, nr_region_words, tag_order, tag_type, zone_note_cma
 
 
 # What two zones must share for an image of one to fit the other.
@@ -79,7 +79,7 @@ cdef inline uint64_t offset_of_top_tags(const pasr_zone_t *z) noexcept nogil:
 
 
 cdef uint64_t size_with(const pasr_zone_t *z, uint64_t split) noexcept nogil:
-    cdef uint64_t nr_lists = PASR_NR_PAGE_ORDERS * PASR_NR_MIGRATETYPES
+    cdef uint64_t nr_lists = PASR_NR_PAGE_ORDERS * PASR_NR_MIGRATETYPES + (z.mode & PASR_MODE_PARKING != 0)
     cdef uint64_t nr_runs = z.nr_regions * nr_lists if z.mode & PASR_MODE_SORTED else 0
     return (
         offset_of_top_tags(z)
@@ -97,10 +97,12 @@ cdef inline void write_link(
     const pasr_zone_t *z, uint8_t tag, const pasr_link_t *links, pasr_idx_t node, pasr_link_t *out
 ) noexcept nogil:
     """Copy the links of a free block, the undefined predecessor of a list head left out."""
+    cdef pasr_idx_t head
     out.next = out.prev = 0
     if tag & PASR_TAG_FREE:
         out.next = links[node].next
-        if z.lists[tag_order(tag)][tag_type(tag)].head != node:
+        head = z.parked.head if tag == PASR_TAG_PARKED else z.lists[tag_order(tag)][tag_type(tag)].head
+        if head != node:
             out.prev = links[node].prev
 
 
@@ -153,6 +155,8 @@ cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
     for order in range(PASR_NR_PAGE_ORDERS):
         for migratetype in range(PASR_NR_MIGRATETYPES):
             out = write_list(z, &z.lists[order][migratetype], out)
+    if z.mode & PASR_MODE_PARKING:
+        out = write_list(z, &z.parked, out)
     for block in range(z.nr_blocks):
         if z.top_tags[block] == PASR_TAG_SPLIT:
             idx = block << PASR_MAX_PAGE_ORDER
@@ -188,7 +192,7 @@ cdef const char *read_list(pasr_zone_t *z, pasr_freelist_t *fl, const char *imag
     fl.root = 0
     if z.mode & PASR_MODE_SORTED:
         image = get_bytes(image, fl.runs, z.nr_regions * sizeof(pasr_run_t))
-        memset(fl.leaf, 0, ((z.nr_regions + 63) >> 6) * sizeof(uint64_t))
+        memset(fl.leaf, 0, nr_region_words(z) * sizeof(uint64_t))
         for region in range(z.nr_regions):
             if fl.runs[region].nr_blocks != 0:
                 regionmap_set(&fl.root, fl.leaf, region)
@@ -224,6 +228,8 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
             image = read_list(z, &z.lists[order][migratetype], image)
             if z.lists[order][migratetype].nr_blocks != 0:
                 z.nonempty[migratetype] |= <uint32_t> 1 << order
+    if z.mode & PASR_MODE_PARKING:
+        image = read_list(z, &z.parked, image)
     for block in range(z.nr_blocks):
         if z.top_tags[block] == PASR_TAG_SPLIT:
             image = get_bytes(image, z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES)

@@ -7,7 +7,7 @@ from pasralloc._core.types cimport (
     PASR_MAX_PAGE_ORDER, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, pasr_extfrag_t,
     pasr_freelist_t, pasr_link_t, pasr_region_t, pasr_run_t,
 )
-from pasralloc._core.zone cimport nr_pageblocks
+from pasralloc._core.zone cimport nr_pageblocks, nr_region_words
 
 cdef enum:
     CACHE_LINE = 64
@@ -20,6 +20,11 @@ cdef inline void *carve(char *memory, uint64_t *offset, uint64_t nr, size_t item
     return NULL if memory == NULL else memory + at
 
 
+cdef inline void bind_list(const pasr_zone_t *z, pasr_freelist_t *fl, char *memory, uint64_t *offset) noexcept nogil:
+    fl.leaf = <uint64_t *> carve(memory, offset, nr_region_words(z), sizeof(uint64_t))
+    fl.runs = <pasr_run_t *> carve(memory, offset, z.nr_regions, sizeof(pasr_run_t))
+
+
 cdef uint64_t zone_bind(pasr_zone_t *z, char *memory) noexcept nogil:
     """Point the arrays of *z* into *memory* and return how many bytes they take.
 
@@ -29,11 +34,9 @@ cdef uint64_t zone_bind(pasr_zone_t *z, char *memory) noexcept nogil:
     """
     cdef uint64_t at = 0
     cdef uint32_t order, migratetype
-    cdef uint32_t nr_words = (z.nr_regions + 63) >> 6
     cdef uint64_t nr_frames = <uint64_t> z.nr_blocks << PASR_MAX_PAGE_ORDER
-    cdef pasr_freelist_t *fl
     z.regions = <pasr_region_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_region_t))
-    z.changed = <uint64_t *> carve(memory, &at, nr_words, sizeof(uint64_t))
+    z.changed = <uint64_t *> carve(memory, &at, nr_region_words(z), sizeof(uint64_t))
     z.extfrag = <pasr_extfrag_t *> carve(memory, &at, PASR_NR_EXTFRAG, sizeof(pasr_extfrag_t))
     z.region_of_block = <uint16_t *> carve(memory, &at, z.nr_blocks, sizeof(uint16_t))
     z.pageblocks = <uint8_t *> carve(memory, &at, nr_pageblocks(z), 1)
@@ -41,9 +44,8 @@ cdef uint64_t zone_bind(pasr_zone_t *z, char *memory) noexcept nogil:
     z.top_links = <pasr_link_t *> carve(memory, &at, z.nr_blocks, sizeof(pasr_link_t))
     for order in range(PASR_NR_PAGE_ORDERS):
         for migratetype in range(PASR_NR_MIGRATETYPES):
-            fl = &z.lists[order][migratetype]
-            fl.leaf = <uint64_t *> carve(memory, &at, nr_words, sizeof(uint64_t))
-            fl.runs = <pasr_run_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_run_t))
+            bind_list(z, &z.lists[order][migratetype], memory, &at)
+    bind_list(z, &z.parked, memory, &at)
     z.tags = <uint8_t *> carve(memory, &at, nr_frames, 1)
     z.links = <pasr_link_t *> carve(memory, &at, nr_frames, sizeof(pasr_link_t))
     return at

@@ -15,13 +15,13 @@ from pasralloc._core.events cimport (
     PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_FREE_BATCHED, PASR_EVENT_LOST,
     PASR_EVENT_OLD_NAME, PASR_EVENT_UNTIMED, pasr_event_t,
 )
+from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated, zone_take_range
 from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc, zone_free
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
-    head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_add_pages, zone_block_of, zone_spans,
-    zone_split_allocated, zone_take_range,
+    head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_block_of, zone_spans,
 )
 
 cdef enum:

@@ -11,9 +11,10 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from pasralloc._core.region_alloc cimport region_offer
 from pasralloc._core.types cimport (
-    PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_CHECK_ORDER,
-    PASR_OP_FREE, pasr_idx_t, pasr_op_t, pasr_zone_t,
+    PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_PARKING, PASR_NR_PCPTYPES, PASR_OK,
+    PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t, pasr_op_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, idx_of, pageblock_type, tag_is_allocated, tag_order, zone_free_error, zone_give, zone_spans, zone_take,
@@ -43,6 +44,8 @@ cdef inline int free_block(pasr_zone_t *z, int64_t pfn, int order, int mode) noe
         return zone_free_error(z, pfn, order)
     if cython.likely(tag_order(tag) == 0):
         zone_give(z, idx, 0, pageblock_type(z, idx), False, mode)
+        if mode & PASR_MODE_PARKING:
+            region_offer(z, idx)
     else:
         free_other(z, idx, tag_order(tag))
     return PASR_OK

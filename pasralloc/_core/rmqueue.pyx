@@ -6,19 +6,22 @@ from libc.string cimport memcpy, memset
 
 from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.fallback cimport cma_balance, fallback_take
+from pasralloc._core.region_alloc cimport region_request
 from pasralloc._core.types cimport (
-    PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
+    PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
 )
 from pasralloc._core.zone cimport pageblock_type, pfn_of, zone_give, zone_prefetch, zone_take_smallest
 
 
 cdef inline int64_t take(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
-    """``__rmqueue()``: own lists, then what the generation's fallback rules find."""
+    """``__rmqueue()``: own lists, the region allocator, then what the generation's fallback rules find."""
     cdef int64_t idx
     if z.cma_first >> migratetype & 1:
         idx = cma_balance(z, order, migratetype)
         if idx >= 0:
             return idx
+    if mode & PASR_MODE_PARKING:
+        region_request(z, order, migratetype)
     idx = zone_take_smallest(z, order, migratetype, migratetype, mode)
     return idx if idx >= 0 else fallback_take(z, order, migratetype)
 
@@ -40,6 +43,8 @@ cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept no
         zone_give(z, idx, order, pageblock_type(z, idx), False, 0)
     else:
         zone_give(z, idx, order, pageblock_type(z, idx), False, z.mode)
+        if z.mode & PASR_MODE_PARKING:
+            region_offer(z, idx)
 
 
 cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:

@@ -41,9 +41,13 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_TAG_TYPE
         PASR_TAG_FREE
         PASR_TAG_SPLIT
+        PASR_TAG_PARKED
+        PASR_PARKED
         PASR_MODE_SORTED
         PASR_MODE_STRADDLE
         PASR_MODE_BIASED
+        PASR_MODE_PARKING
+        PASR_MODE_LOWEST
         PASR_RULES_STEAL
         PASR_RULES_CLAIM
         PASR_OP_ALLOC
@@ -118,6 +122,7 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint8_t fallbacks[6][6]
         uint32_t nonempty[6]
         pasr_freelist_t lists[11][6]
+        pasr_freelist_t parked
 
     ctypedef struct pasr_op_t:
         uint8_t op

@@ -5,10 +5,10 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from pasralloc._core.arena cimport ReadOnlyView
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, pasr_freelist_t, pasr_link_t, pasr_region_t,
+    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_PARKED, pasr_freelist_t, pasr_link_t, pasr_region_t,
     pasr_run_t, pasr_zone_t,
 )
-from pasralloc._core.zone cimport nr_pageblocks
+from pasralloc._core.zone cimport nr_pageblocks, nr_region_words
 from pasralloc._core.zonebase cimport ZoneBase
 
 import numpy as np
@@ -40,7 +40,7 @@ def zone_arrays(ZoneBase zone not None):
             ("region_of_block",
              ReadOnlyView.create(zone, z.region_of_block, z.nr_blocks * sizeof(uint16_t)), np.uint16),
             ("regions", ReadOnlyView.create(zone, z.regions, z.nr_regions * sizeof(pasr_region_t)), REGION_DTYPE),
-            ("changed", ReadOnlyView.create(zone, z.changed, ((z.nr_regions + 63) >> 6) * sizeof(uint64_t)), np.uint64),
+            ("changed", ReadOnlyView.create(zone, z.changed, nr_region_words(z) * sizeof(uint64_t)), np.uint64),
             ("changed_root", ReadOnlyView.create(zone, &z.changed_root, sizeof(uint64_t)), np.uint64),
             ("nr_free", ReadOnlyView.create(zone, &z.nr_free, sizeof(uint64_t)), np.uint64),
             ("cma_first", ReadOnlyView.create(zone, &z.cma_first, 1), np.uint8),
@@ -53,13 +53,16 @@ def zone_arrays(ZoneBase zone not None):
 def freelist_arrays(ZoneBase zone not None, order, migratetype):
     """Fields of one free list, by the names of the fields of ``pasr_freelist_t``.
 
+    Migratetype 6 stands for the list of parked regions.
+
     Returns
     -------
     arrays : dict of str to ndarray
         Read-only views of the live state; a single field is an array of one.
     """
     cdef pasr_freelist_t *fl = &zone.c.lists[<int> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)][
-        <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)]
+        <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)] if migratetype != PASR_PARKED else (
+        &zone.c.parked)
     return {
         name: np.frombuffer(view, dtype)
         for name, view, dtype in (
@@ -68,7 +71,7 @@ def freelist_arrays(ZoneBase zone not None, order, migratetype):
             ("nr_blocks", ReadOnlyView.create(zone, &fl.nr_blocks, sizeof(uint32_t)), np.uint32),
             ("head_region", ReadOnlyView.create(zone, &fl.head_region, sizeof(uint32_t)), np.uint32),
             ("root", ReadOnlyView.create(zone, &fl.root, sizeof(uint64_t)), np.uint64),
-            ("leaf", ReadOnlyView.create(zone, fl.leaf, ((zone.c.nr_regions + 63) >> 6) * sizeof(uint64_t)), np.uint64),
+            ("leaf", ReadOnlyView.create(zone, fl.leaf, nr_region_words(&zone.c) * sizeof(uint64_t)), np.uint64),
             ("runs", ReadOnlyView.create(zone, fl.runs, zone.c.nr_regions * sizeof(pasr_run_t)), RUN_DTYPE),
         )
     }

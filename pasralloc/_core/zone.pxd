@@ -239,17 +239,21 @@ cdef inline bint joins_tail(
     return tag_is_free(z.tags[parent ^ (<pasr_idx_t> 2 << order)], order + 1)
 
 
+cdef inline pasr_idx_t block_end(pasr_block_t block) noexcept nogil:
+    return block.head + (<pasr_idx_t> 1 << block.order)
+
+
+cdef inline uint32_t nr_region_words(const pasr_zone_t *z) noexcept nogil:
+    """Words of a bitmap of regions."""
+    return (z.nr_regions + 63) >> 6
+
+
 cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:
     return <uint64_t> z.nr_blocks << (PASR_MAX_PAGE_ORDER - z.pageblock_order)
 
 
 cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil
 cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil
-cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
-cdef int64_t zone_take_range(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
-cdef int zone_split_allocated(pasr_zone_t *z, int64_t pfn, uint32_t order) noexcept nogil
-cdef uint64_t zone_move_freepages(pasr_zone_t *z, pasr_idx_t first, uint64_t stop, uint32_t migratetype) noexcept nogil
 cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil
-cdef int zone_set_pageblocks(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
 cdef int zone_free_error(const pasr_zone_t *z, int64_t pfn, int order) noexcept nogil
 cdef uint64_t zone_blocks(const pasr_zone_t *z, pasr_block_t *out, uint64_t room) noexcept nogil

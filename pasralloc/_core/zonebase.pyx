@@ -8,16 +8,19 @@ from pasralloc._core.arena cimport Arena, ReadOnlyView
 from pasralloc._core.bits cimport lowest_bit
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.check cimport fault_t, fault_text, zone_check
-from pasralloc._core.geometry cimport absent_ranges, zone_describe
+from pasralloc._core.freelist cimport region_of
+from pasralloc._core.geometry cimport present_ranges, zone_describe
 from pasralloc._core.image cimport image_fits, image_read, image_size, image_write
 from pasralloc._core.layout cimport zone_bind
+from pasralloc._core.ranges cimport zone_manage, zone_release
+from pasralloc._core.region_alloc cimport region_is_parked
 from pasralloc._core.snapshot cimport ZoneSnapshot, digest_of
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_FREE, PASR_MODE_STRADDLE, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
-    PASR_NR_PCPTYPES, pasr_block_t, pasr_extfrag_t, pasr_region_t, pasr_zone_t,
+    PASR_ABSENT, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_MODE_STRADDLE, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES,
+    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_PARKED, pasr_block_t, pasr_extfrag_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
-    idx_of, pfn_of, region_of, zone_add_pages, zone_block_of, zone_blocks, zone_init,
+    idx_of, nr_region_words, pfn_of, zone_block_of, zone_blocks, zone_init,
 )
 
 from typing import NamedTuple
@@ -25,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pasralloc._core.generations import GENERATIONS
+from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
 
 BLOCK_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("migratetype", "u1"), ("is_free", "?")])
@@ -51,7 +55,7 @@ class Block(NamedTuple):
         ``2**order`` pages.
     state : {"free", "allocated", "absent"}
     migratetype : str or None
-        Of its list while free, of the request while allocated, None if absent.
+        Of its list while free, of the request while allocated, None if absent or parked.
     """
 
     pfn: int
@@ -65,43 +69,44 @@ cdef class ZoneBase:
 
     def __cinit__(
         self, nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12",
-        quirks="fixed", pageblock_order=9, buffer=None,
+        quirks="fixed", pageblock_order=9, region_allocator=None, buffer=None,
     ):
-        cdef int64_t pfn, hole, nr
-        zone_describe(&self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order)
-        holes = absent_ranges(&self.c, absent)
+        cdef int64_t pfn, nr
+        zone_describe(
+            &self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator)
+        present = present_ranges(&self.c, absent)
         self.arena = Arena.create(zone_bind(&self.c, NULL), buffer)
         zone_bind(&self.c, self.arena.memory)
         self.placement = placement
         self.kernel = kernel
         self.quirks = quirks
+        self.region_allocator = region_allocator
         self.migratetypes = GENERATIONS[kernel].migratetypes
         self.numbers = {name: i for i, name in enumerate(self.migratetypes[:PASR_NR_PCPTYPES])}
         self.movable = self.numbers["movable"]
         zone_init(&self.c, self.movable)
-        pfn = pfn_of(&self.c, self.c.first)
-        for hole, nr in holes:
-            if hole > pfn:
-                zone_add_pages(&self.c, pfn, hole - pfn)
-            pfn = hole + nr
-        if pfn < pfn_of(&self.c, self.c.end):
-            zone_add_pages(&self.c, pfn, pfn_of(&self.c, self.c.end) - pfn)
+        for pfn, nr in present:
+            zone_manage(&self.c, pfn, nr)
+        for pfn, nr in present:
+            zone_release(&self.c, pfn, nr)
         self.forget_changes()
 
     @staticmethod
     def buffer_size(
-        nr_pages, *, region_pages, start_pfn=0, placement="sorted", kernel="6.12", quirks="fixed", pageblock_order=9
+        nr_pages, *, region_pages, start_pfn=0, placement="sorted", kernel="6.12", quirks="fixed", pageblock_order=9,
+        region_allocator=None,
     ):
         """Bytes that the `buffer` of a zone of this description must hold.
 
         Raises as the class does. O(1).
         """
         cdef pasr_zone_t z
-        zone_describe(&z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order)
+        zone_describe(
+            &z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator)
         return zone_bind(&z, NULL)
 
     cdef void forget_changes(self) noexcept:
-        memset(self.c.changed, 0, ((self.c.nr_regions + 63) >> 6) * sizeof(uint64_t))
+        memset(self.c.changed, 0, nr_region_words(&self.c) * sizeof(uint64_t))
         self.c.changed_root = 0
 
     cdef int enter(self) except -1:
@@ -118,8 +123,7 @@ cdef class ZoneBase:
         if isinstance(migratetype, str):
             number = self.numbers.get(migratetype)
             if number is None:
-                raise ValueError(
-                    f"migratetype must be one of {', '.join(map(repr, self.numbers))}, got {migratetype!r}")
+                raise ValueError(unknown("migratetype", migratetype, self.numbers))
             return number
         return <int> as_int(migratetype, "migratetype", 0, PASR_NR_PCPTYPES - 1)
 
@@ -213,13 +217,24 @@ cdef class ZoneBase:
         return regions
 
     def buddyinfo(self):
-        """Free blocks of each order, as in ``/proc/buddyinfo``: ndarray of int64, shape (11,)."""
-        return self.pagetypeinfo().sum(axis=0)
+        """Free blocks of each order, as in ``/proc/buddyinfo``: ndarray of int64, shape (11,).
+
+        Includes the blocks of regions that are parked.
+        """
+        nr_blocks = self.pagetypeinfo().sum(axis=0)
+        nr_blocks[<int> PASR_MAX_PAGE_ORDER] += self.c.parked.nr_blocks
+        return nr_blocks
+
+    def parked_regions(self):
+        """Regions that the region allocator holds: list of int, ascending. O(number of regions)."""
+        self.refuse_if_busy()
+        return [region for region in range(self.c.nr_regions) if region_is_parked(&self.c, region)]
 
     def pagetypeinfo(self):
         """Free blocks per migratetype and order, as in ``/proc/pagetypeinfo``: ndarray of int64, shape (6, 11).
 
-        Rows are numbered as `migratetypes`. A block counts for the list it is on.
+        Rows are numbered as `migratetypes`. A block counts for the list it is on; parked
+        regions are on none.
         """
         self.refuse_if_busy()
         return np.array(
@@ -311,7 +326,7 @@ cdef class ZoneBase:
             return Block(pfn_of(&self.c, block.head), block.order, "absent", None)
         return Block(
             pfn_of(&self.c, block.head), block.order, "free" if block.state == PASR_FREE else "allocated",
-            self.migratetypes[block.migratetype])
+            self.migratetypes[block.migratetype] if block.migratetype != PASR_PARKED else None)
 
     def blocks(self):
         """All blocks, free and allocated, in ascending order of pfn.
@@ -319,7 +334,7 @@ cdef class ZoneBase:
         Returns
         -------
         blocks : ndarray of BLOCK_DTYPE, shape (n,)
-            *pfn*, *order*, *migratetype* (a number) and *is_free*.
+            *pfn*, *order*, *migratetype* (a number, 6 while parked) and *is_free*.
 
         Notes
         -----
@@ -369,9 +384,7 @@ cdef class ZoneBase:
             broken = zone_check(&self.c, &fault)
         self.leave()
         if broken:
-            raise CorruptZone(fault_text(broken).decode().format(
-                where=fault.where, found=fault.found, expected=fault.expected,
-                order=fault.where // PASR_NR_MIGRATETYPES, type=fault.where % PASR_NR_MIGRATETYPES))
+            raise CorruptZone(fault_text(broken, &fault))
 
     cdef bytes image(self):
         cdef uint64_t nr_bytes

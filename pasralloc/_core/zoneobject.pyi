@@ -20,6 +20,7 @@ class Zone(ZoneBase):
         kernel: str = "6.12",
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
+        region_allocator: str | None = None,
         buffer: Buffer | None = None,
     ) -> Zone: ...
     def alloc(

@@ -5,15 +5,16 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
 
 from pasralloc._core.batchcalls cimport batch_alloc, batch_free, batch_run
 from pasralloc._core.boundary cimport as_int
+from pasralloc._core.ranges cimport (
+    zone_add_pages, zone_set_pageblocks, zone_split_allocated, zone_take_range,
+)
 from pasralloc._core.refusal cimport free_refusal, range_refusal
 from pasralloc._core.rmqueue cimport zone_alloc, zone_free
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_OK, PASR_TOP_PAGES,
 )
-from pasralloc._core.zone cimport (
-    zone_add_pages, zone_set_pageblocks, zone_split_allocated, zone_take_range,
-)
 
+from pasralloc.choices import unknown
 from pasralloc.errors import InvalidFree, OutOfMemory
 
 cdef str MOVABLE = "movable"
@@ -22,7 +23,7 @@ cdef str MOVABLE = "movable"
 @cython.final
 cdef class Zone(ZoneBase):
     """Zone(nr_pages, *, region_pages, start_pfn=0, absent=(), placement='sorted', kernel='6.12', \
-quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
+quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
     A contiguous span of physical pages under one buddy allocator.
 
     Free lists are kept per order and migratetype. All pageblocks start as
@@ -65,6 +66,17 @@ quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
     pageblock_order : int, default 9
         ``2**pageblock_order`` pages share a migratetype; 1 to 10. The default
         is that of x86-64.
+    region_allocator : {None, "when-dry", "lowest-first"}
+        Whether a region that is completely free leaves the lists as a whole, so
+        that the next migratetype to need memory gets all of it: request before
+        fallback, and fallback never changes the type of a pageblock. Each type
+        keeps one such region on its list. "when-dry" is the rule of the series:
+        a region is handed out, the lowest first, once the lists of a type have
+        no block that fits. That undercuts the placement: a low region which
+        becomes free is parked while its type goes on in a higher one. With
+        "lowest-first" a parked region counts as if it were on the list. Needs
+        lists in region order. CMA, isolated, RESERVE and HIGHATOMIC memory is
+        never parked.
     buffer : writable buffer, optional
         Memory for the tables, at least `buffer_size` bytes from a multiple of
         64; it is cleared and held for as long as the zone lives. Whoever writes
@@ -401,8 +413,7 @@ quirks='fixed', pageblock_order=9, buffer=None)\n--\n\n
         cdef int error
         if isinstance(migratetype, str):
             if migratetype not in self.migratetypes:
-                raise ValueError(
-                    f"migratetype must be one of {', '.join(map(repr, self.migratetypes))}, got {migratetype!r}")
+                raise ValueError(unknown("migratetype", migratetype, self.migratetypes))
             number = self.migratetypes.index(migratetype)
         else:
             number = <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)

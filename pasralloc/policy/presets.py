@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
+
+from pasralloc.choices import unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +21,15 @@ class Policy:
         Kernel generation.
     quirks : {"fixed", "posted"}
         Whether bugs of the posted sorted-buddy series that move pages are kept.
+    region_allocator : {None, "when-dry", "lowest-first"}
+        Whether and when completely free regions leave the lists.
     """
 
     name: str
     placement: str
     kernel: str = "6.12"
     quirks: str = "fixed"
+    region_allocator: str | None = None
 
 
 PRESETS = {
@@ -33,6 +37,7 @@ PRESETS = {
     for policy in (
         Policy(name="linux", placement="linux"),
         Policy(name="sorted", placement="sorted"),
+        Policy(name="sorted-v3", placement="biased", region_allocator="when-dry"),
     )
 }
 
@@ -49,6 +54,4 @@ def policy_of(policy: str | Policy) -> Policy:
         return policy
     if policy in PRESETS:
         return PRESETS[policy]
-    near = difflib.get_close_matches(policy, PRESETS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown policy {policy!r}, expected one of {', '.join(PRESETS)}{hint}")
+    raise ValueError(unknown("policy", policy, PRESETS))

@@ -189,6 +189,7 @@ def replay(
             "placement": policy.placement,
             "kernel": policy.kernel,
             "quirks": policy.quirks,
+            "region_allocator": policy.region_allocator,
             "region_pages": region_pages,
             "start": start,
             "memory_pages": zone.nr_pages,
@@ -222,6 +223,7 @@ def _zone_for(trace: Trace, policy: Policy, region_pages: int, memory_pages: int
         placement=policy.placement,
         kernel=policy.kernel,
         quirks=policy.quirks,
+        region_allocator=policy.region_allocator,
     )
 
 

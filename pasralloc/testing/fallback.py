@@ -20,6 +20,7 @@ def steal(model: ZoneModel, order: int, wanted: str) -> int:
                 continue
             pfn = model.lists[high, other][0]
             is_cma = other == "cma"
+            is_loan = model.region_allocator is not None
             if not is_cma and (1 << high >= half_order(model) or wanted == "reclaimable"):
                 block = set(model.pageblock_pages_of(pfn))
                 if min(block) < model.start_pfn:
@@ -27,13 +28,13 @@ def steal(model: ZoneModel, order: int, wanted: str) -> int:
                 moved = 0
                 if max(block) < model.end_pfn:
                     moved = model.move_freepages(block, wanted)
-                if moved >= model.pageblock_pages // 2:
+                if moved >= model.pageblock_pages // 2 and not is_loan:
                     model.retype(pfn, 1, wanted)
-            if not is_cma and 1 << high >= model.pageblock_pages:
+            if not is_cma and not is_loan and 1 << high >= model.pageblock_pages:
                 model.retype(pfn, 1 << high, wanted)
             name = model.unlist(pfn)
             assert name in (other, wanted)
-            model.split(pfn, order, high, other if is_cma else wanted)
+            model.split(pfn, order, high, other if is_cma or is_loan else wanted)
             model.note(pfn, order, wanted, high, other)
             return pfn
     return model.take_smallest(order, "reserve", wanted)
@@ -53,7 +54,7 @@ def claim_or_steal(model: ZoneModel, order: int, wanted: str) -> int:
             pass
     row = model.generation.fallbacks[wanted]
     for high in reversed(ORDERS[order:]):
-        if wanted == "movable" and 1 << high < half_order(model):
+        if model.region_allocator or (wanted == "movable" and 1 << high < half_order(model)):
             break
         other = next((name for name in row if model.lists[high, name]), None)
         if other is None:

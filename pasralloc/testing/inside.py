@@ -17,13 +17,14 @@ _NIL = 0xFFFFFFFF
 def freelist(zone: Zone, order: int, migratetype: str) -> list[int]:
     """Pfns of the free blocks of one list, first to be taken first.
 
-    Walks the links in Python: for tests on small zones.
+    The list of parked regions goes by the name "parked" and order 10. Walks the links in Python: for tests on small zones.
     """
     arrays = zone_arrays(zone)
     links = arrays["top_links"] if order == 10 else arrays["links"]
     scale = 1024 if order == 10 else 1
     base = zone.start_pfn // 1024 * 1024
-    node = int(freelist_arrays(zone, order, zone.migratetypes.index(migratetype))["head"][0])
+    number = (*zone.migratetypes, "parked").index(migratetype)
+    node = int(freelist_arrays(zone, order, number)["head"][0])
     pfns = []
     while node != _NIL:
         pfns.append(base + node * scale)

@@ -47,12 +47,15 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         if nr > 0:
             absent.append((pfn, nr))
             at = pfn + nr
+    placement = draw(st.sampled_from(["sorted", "linux", "biased"]))
+    region_allocators = [None] if placement == "linux" else [None, "when-dry", "lowest-first"]
     return {
         "nr_pages": nr_pages,
         "region_pages": region_blocks * 1024,
         "start_pfn": start,
         "absent": absent,
-        "placement": draw(st.sampled_from(["sorted", "linux", "biased"])),
+        "placement": placement,
+        "region_allocator": draw(st.sampled_from(region_allocators)),
         "kernel": draw(st.sampled_from(sorted(GENERATIONS))),
         "quirks": quirks,
         "pageblock_order": draw(st.sampled_from([9, 10, 5])),
@@ -261,7 +264,7 @@ class ZoneMachine(RuleBasedStateMachine):
             assert block.state == "absent"
             return
         blocks = self.model.allocated if block.state == "allocated" else self.model.free_blocks()
-        assert blocks[block.pfn] == (block.order, block.migratetype)
+        assert blocks[block.pfn] == (block.order, block.migratetype or "parked")
 
     def refused(self, error: type[Exception], call: Any, *args: Any) -> None:
         """See the call raise, and leave no trace."""
@@ -290,6 +293,9 @@ class ZoneMachine(RuleBasedStateMachine):
         self.model.extfrag.clear()
         for (order, name), pfns in self.model.lists.items():
             assert freelist(self.zone, order, name) == pfns
+        parked = [pfn for _, pfns in sorted(self.model.parked.items()) for pfn in pfns]
+        assert freelist(self.zone, 10, "parked") == parked
+        assert self.zone.parked_regions() == sorted(self.model.parked)
         blocks = self.zone.blocks()
         assert {
             int(pfn): (int(order), self.zone.migratetypes[number])
@@ -302,7 +308,8 @@ class ZoneMachine(RuleBasedStateMachine):
         assert self.zone.nr_free == sum(nr_free)
         assert self.zone.managed == sum(managed)
         for order, nr in enumerate(self.zone.buddyinfo().tolist()):
-            assert nr == sum(len(self.model.lists[order, name]) for name in self.zone.migratetypes)
+            listed = sum(len(self.model.lists[order, name]) for name in self.zone.migratetypes)
+            assert nr == listed + (len(parked) if order == 10 else 0)
         empty = self.empty_regions()
         assert empty ^ self.empty <= set(self.zone.changed_regions()), "a change was not published"
         self.empty = empty

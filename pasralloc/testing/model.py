@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 
-from pasralloc._core.generations import GENERATIONS
+from pasralloc._core.generations import GENERATIONS, REQUESTABLE
 from pasralloc.errors import InvalidFree, OutOfMemory
 from pasralloc.testing import fallback
 
@@ -25,7 +25,7 @@ class ZoneModel:
 
     Parameters
     ----------
-    nr_pages, region_pages, start_pfn, absent, placement, kernel, pageblock_order
+    nr_pages, region_pages, start_pfn, absent, placement, kernel, pageblock_order, region_allocator
         As for `Zone`, and assumed to be valid.
 
     Attributes
@@ -36,6 +36,8 @@ class ZoneModel:
         Order and migratetype of every allocated block, by its first pfn.
     managed : set of int
         Pfns that belong to the allocator.
+    parked : dict of int to list of int
+        Blocks of the regions that the region allocator holds, by region.
 
     Notes
     -----
@@ -54,6 +56,7 @@ class ZoneModel:
         placement: str = "sorted",
         kernel: str = "6.12",
         pageblock_order: int = 9,
+        region_allocator: str | None = None,
     ) -> None:
         self.start_pfn = start_pfn
         self.end_pfn = start_pfn + nr_pages
@@ -73,12 +76,14 @@ class ZoneModel:
             tuple[int, int, str, int, str]
         ] = []  # pfn, order, type, fallback order, its type
         self.allocated: dict[int, tuple[int, str]] = {}
-        self.managed: set[int] = set()
+        self.region_allocator = region_allocator
+        self.parked: dict[int, list[int]] = {}
+        holes = {page for hole, nr in absent for page in range(hole, hole + nr)}
+        self.managed = set(range(start_pfn, self.end_pfn)) - holes
         pfn = start_pfn
-        for hole, nr in sorted(absent):
-            self.add_pages(pfn, hole - pfn)
+        for hole, nr in [*sorted(absent), (self.end_pfn, 0)]:
+            self.release(pfn, hole - pfn)
             pfn = hole + nr
-        self.add_pages(pfn, self.end_pfn - pfn)
 
     # Questions
 
@@ -91,8 +96,10 @@ class ZoneModel:
         return self.pageblocks.get(pfn // self.pageblock_pages, "movable")
 
     def free_blocks(self) -> dict[int, tuple[int, str]]:
-        """Order and migratetype of every free block, by its first pfn."""
-        return {pfn: key for key, pfns in self.lists.items() for pfn in pfns}
+        """Order and migratetype of every free block, by its first pfn; parked ones are of type "parked"."""
+        listed = {pfn: key for key, pfns in self.lists.items() for pfn in pfns}
+        parked = {pfn: (MAX_PAGE_ORDER, "parked") for pfns in self.parked.values() for pfn in pfns}
+        return listed | parked
 
     def region_nr_free(self) -> list[int]:
         """Free pages per region; a block counts where it starts."""
@@ -164,6 +171,10 @@ class ZoneModel:
         attempts: list[Callable[[], int]] = [
             lambda: self.take_smallest(order, migratetype, migratetype)
         ]
+        if self.region_allocator:
+            attempts.append(lambda: self.take_from_parked(order, migratetype))
+        if self.region_allocator == "lowest-first":
+            self.unpark_if_lowest(order, migratetype)
         if self.generation.claims:
             cma, free = self.nr_free_of("cma"), sum(self.region_nr_free())
             if migratetype == "movable" and cma > (free - self.nr_free_of("isolate")) // 2:
@@ -226,6 +237,7 @@ class ZoneModel:
             uncle = parent ^ (2 << order)
             to_tail = to_tail or self.list_of(uncle, order + 1) is not None
         self.add(pfn, order, migratetype, to_tail)
+        self.park_if_whole(pfn, order, migratetype)
 
     @staticmethod
     def largest_piece(pfn: int, nr: int, limit: int = MAX_PAGE_ORDER) -> int:
@@ -234,7 +246,12 @@ class ZoneModel:
 
     def add_pages(self, pfn: int, nr: int) -> None:
         """Free absent pages in the largest aligned blocks, in ascending order."""
+        self.unpark_overlapping(pfn, nr)
         self.managed.update(range(pfn, pfn + nr))
+        self.release(pfn, nr)
+
+    def release(self, pfn: int, nr: int) -> None:
+        """Free pages that were never allocated."""
         while nr:
             order = self.largest_piece(pfn, nr)
             self.give(pfn, order, fresh=True)
@@ -246,6 +263,7 @@ class ZoneModel:
         if nr < 1 or any(self.free_block_of(page) is None for page in range(pfn, pfn + nr)):
             raise ValueError("not a range of free pages")
         nr_blocks = 0
+        self.unpark_overlapping(pfn, nr)
         while nr:
             block = self.free_block_of(pfn)
             assert block is not None
@@ -284,8 +302,8 @@ class ZoneModel:
         for block, (order, _) in self.free_blocks().items():
             if block < pfn < block + (1 << order) or block < end < block + (1 << order):
                 raise ValueError("a free block reaches beyond the range")
-        self.retype(pfn, nr, migratetype)
         self.move_freepages(set(range(pfn, end)), migratetype)
+        self.retype(pfn, nr, migratetype)
 
     # Pageblocks
 
@@ -306,8 +324,10 @@ class ZoneModel:
         nr_moved = 0
         for block, (order, _) in sorted(self.free_blocks().items()):
             if block in pages:
+                self.unpark_overlapping(block, 1)
                 self.unlist(block)
                 self.add(block, order, migratetype, self.generation.fresh_to_tail)
+                self.park_if_whole(block, order, migratetype)
                 nr_moved += 1 << order
         return nr_moved
 
@@ -316,3 +336,51 @@ class ZoneModel:
         order, name = self.free_blocks()[pfn]
         self.lists[order, name].remove(pfn)
         return name
+
+    # Region allocator
+
+    def park_if_whole(self, pfn: int, order: int, migratetype: str) -> None:
+        """Park the region of a block that just joined a list, if that is all of the region."""
+        if not self.region_allocator or migratetype not in REQUESTABLE or order != MAX_PAGE_ORDER:
+            return
+        region = self.region_of(pfn)
+        pfns = self.lists[order, migratetype]
+        own = [pfn for pfn in pfns if self.region_of(pfn) == region]
+        nr_free = self.region_nr_free()[region]
+        if (
+            nr_free == self.region_managed()[region]
+            and self.region_of(pfns[0]) != self.region_of(pfns[-1])
+            and len(own) << order == nr_free
+        ):
+            self.parked[region] = own
+            self.lists[order, migratetype] = [pfn for pfn in pfns if pfn not in own]
+
+    def unpark(self, region: int, migratetype: str) -> None:
+        """Put a region on the list of a type, with its pageblocks."""
+        pfns = self.lists[MAX_PAGE_ORDER, migratetype]
+        lower = sum(self.region_of(pfn) < region for pfn in pfns)
+        pfns[lower:lower] = own = self.parked.pop(region)
+        for pfn in own:
+            self.retype(pfn, TOP_PAGES, migratetype)
+
+    def unpark_overlapping(self, pfn: int, nr: int) -> None:
+        """Put the parked regions of a range on the movable list, as ``move_freepages()`` does."""
+        for region in range(self.region_of(pfn), self.region_of(pfn + nr - 1) + 1):
+            if region in self.parked:
+                self.unpark(region, "movable")
+
+    def take_from_parked(self, order: int, migratetype: str) -> int:
+        """Get the lowest parked region for a type, and take from it."""
+        if not self.parked:
+            raise OutOfMemory(order, migratetype)
+        self.unpark(min(self.parked), migratetype)
+        return self.take_smallest(order, migratetype, migratetype)
+
+    def unpark_if_lowest(self, order: int, migratetype: str) -> None:
+        """Get the lowest parked region if the type would take from it, were it on the list."""
+        if not self.parked:
+            return
+        trial = self.copy()
+        trial.unpark(min(self.parked), migratetype)
+        if trial.region_of(trial.take_smallest(order, migratetype, migratetype)) in self.parked:
+            self.unpark(min(self.parked), migratetype)

@@ -31,6 +31,7 @@ MACHINE = "tests/test_zone_machine.py"
 ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
 CHECK = "tests/test_check.py"
 FALLBACK = "tests/test_fallback.py"
+PARKING = "tests/test_region_alloc.py"
 TEXT = "tests/test_text.py"
 REPLAY = "tests/test_replay.py"
 
@@ -207,8 +208,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/fallback.pyx",
-        "PASR_CMA if other == <int> PASR_CMA else migratetype, migratetype, region",
-        "migratetype, migratetype, region",
+        "if other == <int> PASR_CMA or z.mode & PASR_MODE_PARKING:",
+        "if z.mode & PASR_MODE_PARKING:",
         "the rest of a CMA block leaves the CMA lists",
         f"{MACHINE} {FALLBACK}",
     ),
@@ -234,17 +235,17 @@ MUTANTS = [
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
-        "_core/zone.pyx",
+        "_core/ranges.pyx",
         "            if idx - block.head >= half:",
         "            if idx - block.head > half:",
         "take_range keeps the wrong half when the page begins the upper one",
         f"{MACHINE}",
     ),
     Mutant(
-        "_core/zone.pyx",
-        "        manage_in(z, region + 1, <uint32_t> (idx + nr - region_end))",
-        "        manage_in(z, region, <uint32_t> (idx + nr - region_end))",
-        "new pages beyond a region's end inside a block are credited to it",
+        "_core/ranges.pyx",
+        "        if region_end > stop:\n            region_end = stop\n",
+        "        region_end = stop\n",
+        "new pages beyond a region's end are credited to it",
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
@@ -290,8 +291,85 @@ MUTANTS = [
         ZONE,
     ),
     Mutant(
+        "_core/freelist.pxd",
+        "            source.head_region = region_of(z, idx_of_node(following, PASR_MAX_PAGE_ORDER), mode)",
+        "            pass",
+        "moving the first run of a list leaves the region of its head behind",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/freelist.pxd",
+        "    links[run.last].next = following\n    if following != PASR_NIL:\n        links[following].prev = run.last",
+        "    links[run.last].next = following",
+        "the run after a moved one keeps its old predecessor",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/region_alloc.pyx",
+        "run.nr_blocks == fl.nr_blocks or ",
+        "",
+        "no migratetype keeps a region: the cache of the region allocator is gone",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/region_alloc.pyx",
+        " or run.nr_blocks << PASR_MAX_PAGE_ORDER != r.nr_free",
+        "",
+        "a region of which a part is on another list is parked",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/region_alloc.pyx",
+        " or migratetype >= PASR_NR_PCPTYPES:",
+        ":",
+        "CMA and isolated regions are parked, and handed out",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/region_alloc.pyx",
+        "        retype_pageblocks(z, node << PASR_MAX_PAGE_ORDER, PASR_MAX_PAGE_ORDER, migratetype)\n",
+        "",
+        "a region that is handed out keeps the types of its pageblocks",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/region_alloc.pyx",
+        "        if not z.mode & PASR_MODE_LOWEST:\n            return\n",
+        "",
+        "the posted region allocator already hands regions out lowest first",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/region_alloc.pyx",
+        "        if not z.mode & PASR_MODE_BIASED and",
+        "        if",
+        "lowest-first forgets what bias would take from a parked region",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "idx = PASR_ENOMEM if z.mode & PASR_MODE_PARKING else claim(z, order, migratetype)",
+        "idx = claim(z, order, migratetype)",
+        "pageblocks are claimed for good although there is a region allocator",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        " and (\n            not z.mode & PASR_MODE_PARKING):",
+        ":",
+        "a pageblock is owned after half of it moved, region allocator or not",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/ranges.pyx",
+        "        unpark_range(z, idx_of(z, pfn), nr)\n",
+        "        pass\n",
+        "pages come online beside parked ones of the same region",
+        f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
         "_core/image.pyx",
-        "        if z.lists[tag_order(tag)][tag_type(tag)].head != node:\n",
+        "        if head != node:\n",
         "        if True:\n",
         "a digest depends on the undefined predecessor of a list head",
         f"{MACHINE} {ZONE}",

@@ -15,12 +15,16 @@
 #define PASR_TAG_TYPE 0x70
 #define PASR_TAG_FREE 0x80            /* on a free list */
 #define PASR_TAG_SPLIT 0x0f           /* top tags only: look at the tags of the pages */
+#define PASR_TAG_PARKED 0xeb          /* top tags only: a free block that is parked */
+#define PASR_PARKED 6                 /* stands where the migratetype of a parked block would */
 
 /* How lists and counters are kept; each combination is compiled separately. */
 enum pasr_mode {
     PASR_MODE_SORTED = 1,             /* region-sorted lists; otherwise the order of Linux */
     PASR_MODE_STRADDLE = 2,           /* regions may begin inside a block, which counts where it starts */
-    PASR_MODE_BIASED = 4              /* sorted, and the lowest region of all orders that fit goes first */
+    PASR_MODE_BIASED = 4,             /* sorted, and the lowest region of all orders that fit goes first */
+    PASR_MODE_PARKING = 8,            /* sorted, and completely free regions leave the lists */
+    PASR_MODE_LOWEST = 16             /* parking, and parked regions are considered as if they were listed */
 };
 
 typedef struct pasr_link {
@@ -102,6 +106,7 @@ typedef struct pasr_zone {
     uint8_t fallbacks[PASR_NR_MIGRATETYPES][PASR_NR_MIGRATETYPES];  /* types to borrow from, in order */
     uint32_t nonempty[PASR_NR_MIGRATETYPES];  /* bit o: the list of order o is not empty */
     pasr_freelist_t lists[PASR_NR_PAGE_ORDERS][PASR_NR_MIGRATETYPES];
+    pasr_freelist_t parked;           /* blocks of the largest order of whole regions that left the lists */
 } pasr_zone_t;
 
 /* One entry of an operation stream. */
