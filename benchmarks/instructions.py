@@ -2,7 +2,7 @@
 
     python benchmarks/instructions.py
 
-Both placements at 1 GiB and 64 regions. The floor is the same stream on a zone
+Both placements at 1 GiB and 64 regions, then the default pageset in front. The floor is the same stream on a zone
 with nothing free and slots that hold no pfn: every free is refused at once, every
 allocation fails at once. What remains is copying, checking, prefetching and
 dispatch in `Zone.run`, and the few instructions of a refusal.
@@ -15,15 +15,15 @@ import tempfile
 from pathlib import Path
 
 NR_OPS = 1_000_000
-FUNCTION = "rmqueue_zone_run"
+FUNCTION = "stream_zone_run"
 
 CHILD = """
 import sys
 sys.path.insert(0, {here!r})
 import numpy as np
-from pasralloc import Zone
+from pasralloc import Pagesets, Zone
 from streams import prepare
-zone = Zone(1 << 18, region_pages=1 << 12, placement={placement!r})
+zone = Zone(1 << 18, region_pages=1 << 12, placement={placement!r}, pagesets={pagesets})
 scenario = prepare("pair", zone, {nr_ops})
 if {floor}:
     zone.alloc_batch(np.full(zone.nr_pages // 1024, 10, np.uint8))
@@ -34,10 +34,14 @@ scenario.run()
 """
 
 
-def count(placement, *, floor=False):
+def count(placement, *, pagesets=None, floor=False):
     """Instructions per operation inside `Zone.run`, inlined callees included."""
     script = CHILD.format(
-        here=str(Path(__file__).parent), placement=placement, nr_ops=NR_OPS, floor=floor
+        here=str(Path(__file__).parent),
+        placement=placement,
+        pagesets=pagesets,
+        nr_ops=NR_OPS,
+        floor=floor,
     )
     with tempfile.TemporaryDirectory() as tmp:
         out = Path(tmp) / "callgrind.out"
@@ -74,6 +78,7 @@ def main():
     for placement in ("linux", "sorted"):
         total = count(placement)
         print(f"{placement:7} {total:6.1f}  less the floor {total - floor:6.1f}")
+    print(f"pageset {count('sorted', pagesets='Pagesets()'):6.1f}")
 
 
 if __name__ == "__main__":

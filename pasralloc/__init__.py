@@ -12,6 +12,12 @@ __version__ = "0.1.0"
 # the package costs nothing and the command line starts at once.
 _WHERE = {
     "OP_DTYPE": "pasralloc._core.batchcalls",
+    "ALLOC_HIGHATOMIC": "pasralloc._core.zoneobject",
+    "ALLOC_NOFRAGMENT": "pasralloc._core.zoneobject",
+    "ALLOC_NON_BLOCK": "pasralloc._core.zoneobject",
+    "ALLOC_OOM": "pasralloc._core.zoneobject",
+    "Pageset": "pasralloc._core.sizing",
+    "Pagesets": "pasralloc._core.sizing",
     "BLOCK_DTYPE": "pasralloc._core.zonebase",
     "Block": "pasralloc._core.zonebase",
     "Zone": "pasralloc._core.zoneobject",

@@ -38,8 +38,12 @@ CORE = [
     "image",
     "region_alloc",
     "ranges",
+    "bulk",
+    "reserves",
     "fallback",
     "rmqueue",
+    "pcp",
+    "stream",
     "batch",
     "boundary",
     "arena",
@@ -48,6 +52,8 @@ CORE = [
     "snapshot",
     "batchcalls",
     "zonebase",
+    "zoneranges",
+    "zonepagesets",
     "zoneobject",
     "views",
     "gfp",
@@ -100,6 +106,7 @@ def test_every_kernel_module_has_its_place():
     assert {path.stem for path in PACKAGE.glob("_core/*.p[yx]*")} - {
         "__init__",
         "generations",
+        "sizing",
     } == set(CORE)
 
 

@@ -162,7 +162,7 @@ def test_run_refuses_malformed_operations_before_anything_happens():
         ("op", 2),
         ("order", 11),
         ("migratetype", 3),
-        ("flags", 2),
+        ("flags", 32),
         ("slot", 4),
     ):
         ops = np.zeros(3000, pa.OP_DTYPE)

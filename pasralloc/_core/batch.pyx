@@ -1,59 +1,51 @@
 """Many allocations or frees in one call."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from pasralloc._core.rmqueue cimport zone_alloc, zone_free
-from pasralloc._core.types cimport (
-    PASR_EALREADY, PASR_OK, PASR_TAG_FREE, PASR_TAG_TYPE, pasr_idx_t,
+from pasralloc._core.pcp cimport pcp_alloc, pcp_free
+from pasralloc._core.types cimport PASR_EALREADY, PASR_OK
+from pasralloc._core.zone cimport (
+    head_tag, idx_of, set_tag, tag_cached, tag_is_allocated, tag_order, zone_free_error, zone_prefetch, zone_spans,
 )
-from pasralloc._core.zone cimport head_tag, idx_of, set_tag, tag_order, zone_free_error, zone_prefetch, zone_spans
 
 
-# A type that no block has. Marks heads that this call has already named, without the FREE
-# bit, so that a buddy which is freed meanwhile does not take them for free.
 cdef enum:
-    MARK = PASR_TAG_TYPE
     AHEAD = 16
 
 
 cdef void zone_alloc_batch(
-    pasr_zone_t *z, const uint8_t *orders, const uint8_t *migratetypes, uint64_t nr, int64_t *out
+    pasr_zone_t *z, uint32_t cpu, const uint8_t *orders, const uint8_t *migratetypes, uint64_t nr, int64_t *out
 ) noexcept nogil:
     """Allocate *nr* blocks of valid orders and types; write a pfn or PASR_ENOMEM for each."""
     cdef uint64_t i
     for i in range(nr):
-        out[i] = zone_alloc(z, orders[i], migratetypes[i])
+        out[i] = pcp_alloc(z, cpu, orders[i], migratetypes[i], 0)
 
 
-cdef int mark(
-    pasr_zone_t *z, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
+cdef uint64_t mark(
+    pasr_zone_t *z, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr
 ) noexcept nogil:
-    """Check every entry and mark its block; *tags* receives what the marks replaced."""
+    """Mark the blocks up to the first that cannot be freed; return how many.
+
+    *tags* receives what the marks replaced.
+    """
     cdef uint64_t i
-    cdef pasr_idx_t idx
-    cdef int error
     for i in range(nr):
         if i + AHEAD < nr:
-            zone_prefetch(z, pfns[i + AHEAD])
-        bad[0] = i
-        error = PASR_OK
-        tags[i] = 0
-        if zone_spans(z, pfns[i]):
-            tags[i] = head_tag(z, idx_of(z, pfns[i]))
-        if tags[i] == 0 or tags[i] & PASR_TAG_FREE or (orders != NULL and tag_order(tags[i]) != orders[i]):
-            error = zone_free_error(z, pfns[i], -1 if orders == NULL else <int> orders[i])
-        elif tags[i] & PASR_TAG_TYPE == MARK:
-            error = PASR_EALREADY        # named twice
-        if error != PASR_OK:
-            return error
-        idx = idx_of(z, pfns[i])
-        set_tag(z, idx, tag_order(tags[i]), tags[i] | MARK)
-    bad[0] = nr
-    return PASR_OK
+            zone_prefetch(z, pfns[i + AHEAD], True)
+        tags[i] = head_tag(z, idx_of(z, pfns[i])) if zone_spans(z, pfns[i]) else 0
+        if not tag_is_allocated(tags[i]) or (orders != NULL and tag_order(tags[i]) != orders[i]):
+            return i
+        set_tag(z, idx_of(z, pfns[i]), tag_order(tags[i]), tag_cached(tag_order(tags[i])))
+    return nr
+
+
+cdef inline void unmark(pasr_zone_t *z, int64_t pfn, uint8_t tag) noexcept nogil:
+    set_tag(z, idx_of(z, pfn), tag_order(tag), tag)
 
 
 cdef int zone_free_batch(
-    pasr_zone_t *z, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
+    pasr_zone_t *z, uint32_t cpu, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
 ) noexcept nogil:
     """Free all of *pfns* in order, or none.
 
@@ -63,13 +55,17 @@ cdef int zone_free_batch(
     zone is then unchanged.
     """
     cdef uint64_t i
-    cdef int error = mark(z, pfns, orders, tags, nr, bad)
-    if error != PASR_OK:
+    cdef int error
+    # A head that was named is marked as if it were on a per-CPU list: a second time, it is refused.
+    bad[0] = mark(z, pfns, orders, tags, nr)
+    if bad[0] != nr:
         for i in range(bad[0]):
-            set_tag(z, idx_of(z, pfns[i]), tag_order(tags[i]), tags[i])
-        return error
+            unmark(z, pfns[i], tags[i])
+        error = zone_free_error(z, pfns[bad[0]], -1 if orders == NULL else <int> orders[bad[0]])
+        return error if error != PASR_OK else PASR_EALREADY
     for i in range(nr):
         if i + AHEAD < nr:
-            zone_prefetch(z, pfns[i + AHEAD])
-        zone_free(z, pfns[i], -1)
+            zone_prefetch(z, pfns[i + AHEAD], True)
+        unmark(z, pfns[i], tags[i])
+        pcp_free(z, cpu, pfns[i], -1)
     return PASR_OK

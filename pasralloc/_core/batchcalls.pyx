@@ -6,16 +6,16 @@ cannot make a call fail half way or let a bad value through.
 """
 
 from cpython.buffer cimport Py_buffer, PyBuffer_Release
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
 from pasralloc._core.boundary cimport get_array, integers, small_integers, try_array
 from pasralloc._core.refusal cimport free_refusal
-from pasralloc._core.rmqueue cimport op_is_valid, ops_are_valid, zone_run
+from pasralloc._core.stream cimport op_is_valid, ops_are_valid, zone_run
 from pasralloc._core.types cimport (
-    PASR_EALREADY, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, pasr_op_t, pasr_zone_t,
+    PASR_EALREADY, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_FLAGS, pasr_op_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport zone_free_error
 
@@ -64,7 +64,7 @@ cdef int fill_migratetypes(object migratetypes, uint8_t *copy, Py_ssize_t nr) ex
     return copy_small_integers(&view, "migratetypes", PASR_NR_PCPTYPES - 1, copy, nr)
 
 
-cdef object batch_alloc(pasr_zone_t *z, object orders, object migratetypes, object out):
+cdef object batch_alloc(pasr_zone_t *z, uint32_t cpu, object orders, object migratetypes, object out):
     """`Zone.alloc_batch`; *migratetypes* is a checked number or an array."""
     cdef Py_buffer view
     cdef Py_ssize_t nr = open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
@@ -85,10 +85,10 @@ cdef object batch_alloc(pasr_zone_t *z, object orders, object migratetypes, obje
             if view.shape[0] != nr:
                 raise ValueError(f"out must have {nr} entries, got {view.shape[0]}")
             if nr < NOGIL_BATCH:
-                zone_alloc_batch(z, copy, copy + nr, nr, <int64_t *> view.buf)
+                zone_alloc_batch(z, cpu, copy, copy + nr, nr, <int64_t *> view.buf)
             else:
                 with nogil:
-                    zone_alloc_batch(z, copy, copy + nr, nr, <int64_t *> view.buf)
+                    zone_alloc_batch(z, cpu, copy, copy + nr, nr, <int64_t *> view.buf)
         finally:
             PyBuffer_Release(&view)
     finally:
@@ -97,7 +97,7 @@ cdef object batch_alloc(pasr_zone_t *z, object orders, object migratetypes, obje
     return out
 
 
-cdef int batch_free(pasr_zone_t *z, object pfns, object orders) except -1:
+cdef int batch_free(pasr_zone_t *z, uint32_t cpu, object pfns, object orders) except -1:
     """`Zone.free_batch`."""
     cdef Py_buffer view
     cdef Py_ssize_t nr
@@ -122,10 +122,10 @@ cdef int batch_free(pasr_zone_t *z, object pfns, object orders) except -1:
             open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
             copy_small_integers(&view, "orders", PASR_MAX_PAGE_ORDER, wanted, nr)
         if nr < NOGIL_BATCH:
-            error = zone_free_batch(z, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
+            error = zone_free_batch(z, cpu, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
         else:
             with nogil:
-                error = zone_free_batch(z, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
+                error = zone_free_batch(z, cpu, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
         if error != PASR_OK:
             raise refusal(z, copy[bad], -1 if wanted == NULL else wanted[bad], error, bad)
     finally:
@@ -152,7 +152,7 @@ cdef uint64_t first_invalid(const pasr_op_t *ops, uint64_t nr, uint64_t nr_slots
     return i
 
 
-cdef int64_t batch_run(pasr_zone_t *z, object ops, object slots) except -1:
+cdef int64_t batch_run(pasr_zone_t *z, uint32_t cpu, object ops, object slots) except -1:
     """`Zone.run`."""
     cdef Py_buffer ops_view, slots_view
     cdef uint64_t nr, done = 0
@@ -169,14 +169,14 @@ cdef int64_t batch_run(pasr_zone_t *z, object ops, object slots) except -1:
                 raise ValueError(
                     f"ops[{done}] is (op={op.op}, order={op.order}, migratetype={op.migratetype}, flags={op.flags},"
                     f" slot={op.slot}), expected op 0 or 1, order 0 to {PASR_MAX_PAGE_ORDER}, migratetype 0 to"
-                    f" {PASR_NR_PCPTYPES - 1}, flags 0 or 1, slot below {slots_view.shape[0]}")
+                    f" {PASR_NR_PCPTYPES - 1}, flags 0 to {PASR_OP_FLAGS}, slot below {slots_view.shape[0]}")
             if nr < NOGIL_BATCH:
                 nr_failed = zone_run(
-                    z, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
+                    z, cpu, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
             else:
                 with nogil:
                     nr_failed = zone_run(
-                        z, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
+                        z, cpu, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
             if done < nr:
                 raise RuntimeError(f"ops[{done}] was changed while run() was executing")
         finally:

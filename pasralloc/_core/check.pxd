@@ -11,5 +11,5 @@ ctypedef struct fault_t:
     int64_t expected
 
 
-cdef int zone_check(const pasr_zone_t *z, fault_t *fault) noexcept nogil
+cdef int zone_check(pasr_zone_t *z, fault_t *fault) noexcept nogil
 cdef str fault_text(int broken, const fault_t *fault)

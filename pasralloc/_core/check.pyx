@@ -7,15 +7,16 @@ before the frame it names is known to be sound.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from pasralloc._core.freelist cimport idx_of_node, links_of, region_of
+from pasralloc._core.freelist cimport idx_of_node, links_of, node_of, region_of
 from pasralloc._core.types cimport (
     PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
-    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM, PASR_TAG_FREE, PASR_TAG_PARKED,
-    PASR_TAG_SPLIT, PASR_TOP_PAGES,
-    pasr_freelist_t, pasr_idx_t, pasr_link_t,
+    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM,
+    PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t,
+    pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
 )
 from pasralloc._core.zone cimport (
-    head_tag, nr_pageblocks, nr_region_words, tag_free, tag_is_free, tag_order, tag_type, types_may_merge,
+    head_tag, nr_pageblocks, nr_region_words, pcplist_order, tag_cached, tag_free, tag_is_cached, tag_is_free,
+    tag_order, tag_type,
 )
 
 
@@ -49,6 +50,11 @@ cdef enum:
     BAD_CHANGED_ROOT
     BAD_CHANGED_BIT
     BAD_PARKED
+    BAD_PAGESET
+    BAD_COUNT
+    BAD_CACHED
+    CACHED_TWICE
+    BAD_NR_CACHED
     NR_FAULTS
 
 cdef enum:
@@ -87,6 +93,11 @@ TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expecte
 TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_BIT] = b"region {where} is marked as changed, there are {expected} regions"
 TEXTS[BAD_PARKED] = b"region {where} has {found} pages parked, expected none or all {expected} it manages"
+TEXTS[BAD_PAGESET] = b"pageset {where} has a state of {found}, which its sizes do not allow"
+TEXTS[BAD_COUNT] = b"pageset {where} counts {found} pages, its lists hold {expected}"
+TEXTS[BAD_CACHED] = b"list {where} of a pageset names frame {found}, which is no such block"
+TEXTS[CACHED_TWICE] = b"list {where} of a pageset names frame {found}, which stands elsewhere as well"
+TEXTS[BAD_NR_CACHED] = b"the pagesets hold {found} pages, the tags show {expected}"
 
 
 # What the tags say, to hold lists and counters against.
@@ -94,6 +105,7 @@ ctypedef struct census_t:
     uint64_t nr_free
     uint64_t nr_managed
     uint32_t nr_parked
+    uint64_t nr_cached
     uint32_t nr_blocks[11][6]
     uint32_t region_free[4096]
     uint32_t region_managed[4096]
@@ -147,9 +159,9 @@ cdef int count_block(
     cdef uint32_t order = tag_order(tag)
     cdef uint64_t nr_pages, stop, region_end, at
     cdef uint32_t region
-    cdef uint8_t other
     cdef bint is_parked = tag == PASR_TAG_PARKED and z.mode & PASR_MODE_PARKING
-    if order >= PASR_NR_PAGE_ORDERS or (tag_type(tag) >= PASR_NR_MIGRATETYPES and not is_parked):
+    cdef bint is_cached = tag_is_cached(tag) and z.pcp_orders >> order & 1
+    if order >= PASR_NR_PAGE_ORDERS or (tag_type(tag) >= PASR_NR_MIGRATETYPES and not is_parked and not is_cached):
         return fail(fault, BAD_TAG, idx, tag, 0)
     nr_pages = <uint64_t> 1 << order
     if idx & (nr_pages - 1):
@@ -159,6 +171,8 @@ cdef int count_block(
         return fail(fault, OUTSIDE, idx, <int64_t> stop, z.end)
     region = region_of(z, idx, PASR_MODE_STRADDLE)
     census.nr_managed += nr_pages
+    if is_cached:
+        census.nr_cached += nr_pages
     if tag & PASR_TAG_FREE:
         census.nr_free += nr_pages
         census.region_free[region] += <uint32_t> nr_pages
@@ -167,9 +181,8 @@ cdef int count_block(
         else:
             census.nr_blocks[order][tag_type(tag)] += 1
         if order < PASR_MAX_PAGE_ORDER and idx & <pasr_idx_t> nr_pages == 0:
-            other = head_tag(z, <pasr_idx_t> stop)
-            if tag_is_free(other, order) and (
-                    order < z.merge_limit or types_may_merge(tag_type(tag), tag_type(other))):
+            # Of larger buddies, one may have been apart by its type before it was re-typed.
+            if order < z.merge_limit and tag_is_free(head_tag(z, <pasr_idx_t> stop), order):
                 return fail(fault, UNMERGED, idx, order, <int64_t> stop)
         if z.merge_limit <= PASR_MAX_PAGE_ORDER and not is_parked:
             for at in range(idx >> z.pageblock_order, ((stop - 1) >> z.pageblock_order) + 1):
@@ -220,6 +233,7 @@ cdef int check_tags(const pasr_zone_t *z, census_t *census, fault_t *fault) noex
 
 cdef int check_counters(const pasr_zone_t *z, const census_t *census, fault_t *fault) noexcept nogil:
     cdef uint32_t i, order, mask
+    cdef uint64_t nr_parked
     for i in range(z.nr_regions):
         if z.regions[i].managed != census.region_managed[i]:
             return fail(fault, BAD_MANAGED, i, z.regions[i].managed, census.region_managed[i])
@@ -242,10 +256,11 @@ cdef int check_counters(const pasr_zone_t *z, const census_t *census, fault_t *f
     if z.parked.nr_blocks != census.nr_parked:
         return fail(fault, BAD_NR_BLOCKS, PARKED, z.parked.nr_blocks, census.nr_parked)
     for i in range(z.nr_regions):
-        order = z.parked.runs[i].nr_blocks
-        if order != 0 and (<uint64_t> order << PASR_MAX_PAGE_ORDER != z.regions[i].managed
-                           or z.regions[i].nr_free != z.regions[i].managed):
-            return fail(fault, BAD_PARKED, i, <int64_t> order << PASR_MAX_PAGE_ORDER, z.regions[i].managed)
+        nr_parked = <uint64_t> z.parked.runs[i].nr_blocks << PASR_MAX_PAGE_ORDER
+        # Where blocks straddle, a piece of one may be credited to a region after that was parked.
+        if nr_parked != 0 and (nr_parked != z.regions[i].managed or (
+                z.regions[i].nr_free != z.regions[i].managed and not z.mode & PASR_MODE_STRADDLE)):
+            return fail(fault, BAD_PARKED, i, <int64_t> nr_parked, z.regions[i].managed)
     return OK
 
 
@@ -311,11 +326,73 @@ cdef int check_list(
     return OK
 
 
-cdef int zone_check(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
+cdef int check_pcplist(
+    pasr_zone_t *z, const pasr_pcplist_t *pcplist, uint32_t index, uint32_t *position, bint again, fault_t *fault
+) noexcept nogil:
+    """Every entry is a cached block of the list's order; the second time, none stands in two places.
+
+    A cached block is on no list of the zone, so its link may hold where it was met.
+    """
+    cdef uint32_t i, order = pcplist_order(z, index)
+    cdef pasr_idx_t idx, node
+    for i in range(pcplist.first, pcplist.end):
+        idx = pcplist.pages[i]
+        if idx < z.first or idx >= z.end or head_tag(z, idx) != tag_cached(order):
+            return fail(fault, BAD_CACHED, index, idx, 0)
+        node = node_of(idx, order)
+        if not again:
+            links_of(z, order)[node].next = position[0]
+        elif links_of(z, order)[node].next != position[0]:
+            return fail(fault, CACHED_TWICE, index, idx, 0)
+        if z.rules == PASR_RULES_STEAL and links_of(z, order)[node].prev >= PASR_NR_MIGRATETYPES:
+            return fail(fault, BAD_CACHED, index, idx, 0)
+        position[0] += 1
+    return OK
+
+
+cdef int check_pagesets(pasr_zone_t *z, const census_t *census, fault_t *fault) noexcept nogil:
+    cdef const pasr_pageset_t *pageset
+    cdef uint64_t count, nr_cached = 0
+    cdef uint32_t cpu, i, again, position
+    cdef int broken
+    for cpu in range(z.nr_cpus):
+        pageset = &z.pagesets[cpu]
+        if pageset.high < z.pcp_high_min or pageset.high > z.pcp_high_max:
+            return fail(fault, BAD_PAGESET, cpu, pageset.high, 0)
+        if pageset.alloc_factor > PASR_PCP_SCALE_MAX or pageset.was_high_order > 1:
+            return fail(fault, BAD_PAGESET, cpu, pageset.alloc_factor, 0)
+        if pageset.free_count >= (z.pcp_batch << PASR_PCP_SCALE_MAX) + PASR_TOP_PAGES:
+            return fail(fault, BAD_PAGESET, cpu, pageset.free_count, 0)
+        count = 0
+        for i in range(PASR_NR_PCPLISTS):
+            if pageset.lists[i].end > pageset.lists[i].room or pageset.lists[i].first > pageset.lists[i].end:
+                return fail(fault, BAD_PAGESET, cpu, pageset.lists[i].first, 0)
+            # A free needs room for one more.
+            if pageset.lists[i].room != 0 and pageset.lists[i].end - pageset.lists[i].first == pageset.lists[i].room:
+                return fail(fault, BAD_PAGESET, cpu, pageset.lists[i].first, 0)
+            count += <uint64_t> (pageset.lists[i].end - pageset.lists[i].first) << pcplist_order(z, i)
+        if z.rules == PASR_RULES_STEAL and count > z.pcp_high_max + 3 * z.pcp_batch:
+            return fail(fault, BAD_PAGESET, cpu, <int64_t> count, 0)
+        if pageset.count != count:
+            return fail(fault, BAD_COUNT, cpu, pageset.count, <int64_t> count)
+        nr_cached += count
+    if nr_cached != census.nr_cached:
+        return fail(fault, BAD_NR_CACHED, 0, <int64_t> nr_cached, <int64_t> census.nr_cached)
+    for again in range(2):
+        position = 0
+        for cpu in range(z.nr_cpus):
+            for i in range(PASR_NR_PCPLISTS):
+                broken = check_pcplist(z, &z.pagesets[cpu].lists[i], i, &position, again, fault)
+                if broken != OK:
+                    return broken
+    return OK
+
+
+cdef int zone_check(pasr_zone_t *z, fault_t *fault) noexcept nogil:
     """0 if every invariant holds, else the number of the first broken one (see `fault_text`).
 
-    Reads the geometry as given; every array may hold anything. O(pages + free
-    blocks + lists * regions).
+    Reads the geometry as given; every array may hold anything. Writes nothing
+    but what nobody reads. O(pages + free blocks + lists * regions).
     """
     cdef census_t census
     cdef uint32_t order, migratetype
@@ -327,6 +404,8 @@ cdef int zone_check(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     if broken != OK:
         return broken
     broken = check_counters(z, &census, fault)
+    if broken == OK:
+        broken = check_pagesets(z, &census, fault)
     if broken != OK:
         return broken
     for order in range(PASR_NR_PAGE_ORDERS):

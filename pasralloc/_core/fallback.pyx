@@ -13,8 +13,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from pasralloc._core.freelist cimport idx_of_node, list_remove, region_of
 from pasralloc._core.ranges cimport zone_move_freepages
 from pasralloc._core.types cimport (
-    PASR_ALLOCATED, PASR_CMA, PASR_ENOMEM, PASR_FREE, PASR_ISOLATE, PASR_MODE_PARKING, PASR_NR_EXTFRAG,
-    PASR_NR_PAGE_ORDERS, PASR_RESERVE, PASR_RULES_CLAIM, pasr_block_t, pasr_extfrag_t, pasr_idx_t,
+    PASR_ALLOC_NOFRAGMENT, PASR_ALLOCATED, PASR_CMA, PASR_ENOMEM, PASR_FREE, PASR_ISOLATE, PASR_MODE_PARKING,
+    PASR_NR_EXTFRAG, PASR_NR_PAGE_ORDERS, PASR_RESERVE, PASR_RULES_CLAIM, pasr_block_t, pasr_extfrag_t, pasr_idx_t,
 )
 from pasralloc._core.zone cimport (
     pageblock_type, retype_pageblocks, zone_block_of, zone_expand, zone_take, zone_take_smallest,
@@ -111,12 +111,17 @@ cdef int64_t claim_block(
     return zone_take_smallest(z, order, migratetype, migratetype, z.mode)
 
 
-cdef int64_t claim(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
-    """``__rmqueue_claim()``: largest blocks first; movable requests leave small ones alone."""
-    cdef uint32_t high = PASR_NR_PAGE_ORDERS
+cdef int64_t claim(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil:
+    """``__rmqueue_claim()``: largest blocks first; movable requests leave small ones alone.
+
+    With PASR_ALLOC_NOFRAGMENT only whole pageblocks will do.
+    """
+    cdef uint32_t high = PASR_NR_PAGE_ORDERS, low = order
     cdef int64_t idx
     cdef int other
-    while high > order:
+    if flags & PASR_ALLOC_NOFRAGMENT and order < z.pageblock_order:
+        low = z.pageblock_order
+    while high > low:
         high -= 1
         if migratetype == z.movable and high < z.pageblock_order // 2:
             break
@@ -190,8 +195,13 @@ cdef int64_t steal_largest(pasr_zone_t *z, uint32_t order, uint32_t migratetype)
     return PASR_ENOMEM
 
 
-cdef int64_t fallback_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
+cdef int64_t fallback_take(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags, stage_t *stage
+) noexcept nogil:
     """Allocate ``2**order`` pages although the lists of *migratetype* have no block that fits.
+
+    In a bulk refill of 6.12 *stage* remembers where the last block came from, so that
+    the next one is not looked for in vain before; it starts as OWN.
 
     Returns a frame index, or PASR_ENOMEM with the zone unchanged. Every block
     that another type gives up is logged; CMA pageblocks of 6.12 and RESERVE
@@ -200,11 +210,19 @@ cdef int64_t fallback_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype)
     """
     cdef int64_t idx
     if z.rules == PASR_RULES_CLAIM:
-        if migratetype == z.movable:
+        if stage[0] <= CMA and migratetype == z.movable:
             idx = zone_take_smallest(z, order, PASR_CMA, migratetype, z.mode)
             if idx >= 0:
+                stage[0] = CMA
                 return idx
-        idx = PASR_ENOMEM if z.mode & PASR_MODE_PARKING else claim(z, order, migratetype)
-        return idx if idx >= 0 else steal_smallest(z, order, migratetype)
+        if stage[0] != STEAL and not z.mode & PASR_MODE_PARKING:
+            idx = claim(z, order, migratetype, flags)
+            if idx >= 0:
+                stage[0] = OWN
+                return idx
+        if flags & PASR_ALLOC_NOFRAGMENT:
+            return PASR_ENOMEM
+        stage[0] = STEAL
+        return steal_smallest(z, order, migratetype)
     idx = steal_largest(z, order, migratetype)
     return idx if idx >= 0 else zone_take_smallest(z, order, PASR_RESERVE, migratetype, z.mode)

@@ -174,6 +174,47 @@ cdef inline pasr_idx_t list_pop(
     return idx_of_node(node, order)
 
 
+cdef inline uint32_t list_pop_run(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t nr, pasr_idx_t *out, int mode
+) noexcept nogil:
+    """Take up to *nr* blocks off the front of a list that is not empty; return how many.
+
+    In region order no more than the first run holds. As that many calls of
+    `list_pop`, but list and region are written once.
+    """
+    cdef pasr_freelist_t *fl = &z.lists[order][migratetype]
+    cdef const pasr_link_t *links = links_of(z, order)
+    cdef pasr_idx_t node = fl.head
+    cdef pasr_run_t *run = NULL
+    cdef uint32_t i
+    if mode & PASR_MODE_SORTED:
+        run = &fl.runs[fl.head_region]
+        if run.nr_blocks < nr:
+            nr = run.nr_blocks
+    elif fl.nr_blocks < nr:
+        nr = fl.nr_blocks
+    for i in range(nr):
+        out[i] = idx_of_node(node, order)
+        node = links[node].next
+        if mode & PASR_MODE_STRADDLE:
+            region_credit(z, region_of(z, out[i], mode), -(<int64_t> 1 << order))
+        elif not mode & PASR_MODE_SORTED:
+            region_take(z, region_of(z, out[i], mode), <uint32_t> 1 << order)
+    fl.head = node
+    fl.nr_blocks -= nr
+    if node == PASR_NIL:
+        z.nonempty[migratetype] &= ~(<uint32_t> 1 << order)
+    if mode & PASR_MODE_SORTED:
+        if not mode & PASR_MODE_STRADDLE:
+            region_take(z, fl.head_region, nr << order)
+        run.nr_blocks -= nr
+        if run.nr_blocks == 0:
+            regionmap_clear(&fl.root, fl.leaf, fl.head_region)
+            if node != PASR_NIL:
+                fl.head_region = region_of(z, idx_of_node(node, order), mode)
+    return nr
+
+
 cdef inline void list_remove(
     pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t migratetype, uint32_t region, int mode
 ) noexcept nogil:

@@ -3,8 +3,7 @@
 from pasralloc._core.types cimport pasr_zone_t
 
 
-cdef int zone_describe(
+cdef list zone_describe(
     pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
-    object quirks, object pageblock_order, object region_allocator
-) except -1
-cdef list present_ranges(const pasr_zone_t *z, object absent)
+    object quirks, object pageblock_order, object region_allocator, object pagesets, object absent
+)

@@ -1,18 +1,19 @@
 """Description of a zone: from keyword arguments to the fields of the struct."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
-    PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_LOWEST,
-    PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM,
+    PASR_COSTLY_ORDER, PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED,
+    PASR_MODE_LOWEST, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM,
     PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
 )
 
 from types import NoneType
 
 from pasralloc._core.generations import GENERATIONS
+from pasralloc._core.sizing import Pagesets
 from pasralloc.choices import unknown
 
 PLACEMENTS = {"linux": 0, "sorted": PASR_MODE_SORTED, "biased": PASR_MODE_SORTED | PASR_MODE_BIASED}
@@ -30,11 +31,14 @@ cdef int one_of(object value, str name, object choices) except -1:
     return 0
 
 
-cdef int zone_describe(
+cdef list zone_describe(
     pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
-    object quirks, object pageblock_order, object region_allocator
-) except -1:
-    """Fill the geometry and policy of *z*; TypeError or ValueError names the argument at fault."""
+    object quirks, object pageblock_order, object region_allocator, object pagesets, object absent
+):
+    """Fill the geometry and policy of *z*; TypeError or ValueError names the argument at fault.
+
+    Returns the ranges of pages that are present.
+    """
     cdef int64_t pfn = as_int(start_pfn, "start_pfn", 0, PASR_MAX_PFN)
     cdef uint64_t nr = as_int(nr_pages, "nr_pages", 1, PASR_MAX_FRAMES - PASR_TOP_PAGES)
     cdef uint64_t nr_regions
@@ -80,6 +84,24 @@ cdef int zone_describe(
         z.nr_fallbacks[number] = len(others)
         for i, other in enumerate(others):
             z.fallbacks[number][i] = generation.migratetypes.index(other)
+    present = present_ranges(z, absent)
+    if pagesets is not None:
+        describe_pagesets(z, pagesets, kernel, sum([nr for _, nr in present]))
+    return present
+
+
+cdef int describe_pagesets(pasr_zone_t *z, object pagesets, str kernel, object managed) except -1:
+    if not isinstance(pagesets, Pagesets):
+        raise TypeError(f"pagesets must be a Pagesets or None, got {pagesets!r}")
+    z.pcp_batch, z.pcp_high_min, z.pcp_high_max = pagesets.sizes(kernel, managed)
+    z.nr_cpus = pagesets.nr_cpus
+    z.pcp_by_region = bool(pagesets.by_region)
+    if z.pcp_by_region and not z.mode & PASR_MODE_SORTED:
+        raise ValueError("pagesets by_region need lists in region order, got placement='linux'")
+    z.pcp_orders = 1
+    if z.rules == PASR_RULES_CLAIM:
+        z.pcp_orders = <uint16_t> (
+            ((1 << (PASR_COSTLY_ORDER + 1)) - 1 | 1 << z.pageblock_order) & ((2 << z.pageblock_order) - 1))
     return 0
 
 

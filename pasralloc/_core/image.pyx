@@ -1,7 +1,7 @@
 """The state of a zone as bytes: same state, same bytes.
 
-An image holds geometry, counters, lists, and the tags and links of those blocks
-of the largest order that are split. What no list reaches is written as zero, so
+An image holds geometry, counters, lists, pagesets, and the tags and links of those
+blocks of the largest order that are split. What no list reaches is written as zero, so
 two zones have equal images exactly if they answer every future sequence of
 operations alike. Which regions changed lately belongs to the reader of that
 bitmap, past fallback events are history, and both are left out.
@@ -13,10 +13,12 @@ from libc.string cimport memcmp, memcpy, memset
 from pasralloc._core.bits cimport regionmap_set
 from pasralloc._core.types cimport (
     PASR_MAX_PAGE_ORDER, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
-    PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t,
-    pasr_region_t, pasr_run_t,
+    PASR_NR_PCPLISTS, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t,
+    pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t, pasr_region_t, pasr_run_t,
 )
-from pasralloc._core.zone cimport nr_pageblocks, nr_region_words, tag_order, tag_type, zone_note_cma
+from pasralloc._core.zone cimport (
+    nr_pageblocks, nr_region_words, pcplist_order, tag_is_cached, tag_order, tag_type, zone_note_cma,
+)
 
 
 # What two zones must share for an image of one to fit the other.
@@ -32,13 +34,26 @@ ctypedef struct geometry_t:
     uint8_t mode
     uint8_t pageblock_order
     uint8_t fresh_to_tail
-    uint8_t pad
+    uint8_t pcp_by_region
+    uint32_t nr_cpus
+    uint32_t pcp_batch
+    uint32_t pcp_high_min
+    uint32_t pcp_high_max
     uint8_t nr_fallbacks[8]
     uint8_t fallbacks[6][8]
 
 ctypedef struct counters_t:
     uint64_t nr_free
     uint64_t managed
+    uint64_t nr_highatomic
+
+# The pages of all lists follow at the end of the image.
+ctypedef struct pageset_t:
+    uint32_t high
+    uint32_t free_count
+    uint32_t alloc_factor
+    uint32_t was_high_order
+    uint32_t lengths[14]
 
 ctypedef struct list_t:
     pasr_idx_t head
@@ -49,7 +64,7 @@ ctypedef struct list_t:
 
 cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
     memset(g, 0, sizeof(geometry_t))
-    memcpy(g.magic, b"PASRZON1", 8)
+    memcpy(g.magic, b"PASRZON2", 8)
     g.base_pfn = z.base_pfn
     g.region_pages = z.region_pages
     g.first = z.first
@@ -60,6 +75,11 @@ cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
     g.mode = z.mode
     g.pageblock_order = z.pageblock_order
     g.fresh_to_tail = z.fresh_to_tail
+    g.pcp_by_region = z.pcp_by_region
+    g.nr_cpus = z.nr_cpus
+    g.pcp_batch = z.pcp_batch
+    g.pcp_high_min = z.pcp_high_min
+    g.pcp_high_max = z.pcp_high_max
     memcpy(g.nr_fallbacks, z.nr_fallbacks, sizeof(z.nr_fallbacks))
     for i in range(PASR_NR_MIGRATETYPES):
         memcpy(g.fallbacks[i], z.fallbacks[i], z.nr_fallbacks[i])
@@ -73,12 +93,17 @@ cdef inline uint64_t nr_split(const uint8_t *top_tags, uint32_t nr_blocks) noexc
     return nr
 
 
+cdef inline uint64_t offset_of_pagesets() noexcept nogil:
+    return sizeof(geometry_t) + sizeof(counters_t)
+
+
 cdef inline uint64_t offset_of_top_tags(const pasr_zone_t *z) noexcept nogil:
     """Bytes before the top tags: all that depends on the geometry alone."""
-    return sizeof(geometry_t) + sizeof(counters_t) + z.nr_regions * sizeof(pasr_region_t) + nr_pageblocks(z)
+    return offset_of_pagesets() + (
+        z.nr_cpus * sizeof(pageset_t) + z.nr_regions * sizeof(pasr_region_t) + nr_pageblocks(z))
 
 
-cdef uint64_t size_with(const pasr_zone_t *z, uint64_t split) noexcept nogil:
+cdef uint64_t size_with(const pasr_zone_t *z, uint64_t split, uint64_t nr_cached) noexcept nogil:
     cdef uint64_t nr_lists = PASR_NR_PAGE_ORDERS * PASR_NR_MIGRATETYPES + (z.mode & PASR_MODE_PARKING != 0)
     cdef uint64_t nr_runs = z.nr_regions * nr_lists if z.mode & PASR_MODE_SORTED else 0
     return (
@@ -86,11 +111,17 @@ cdef uint64_t size_with(const pasr_zone_t *z, uint64_t split) noexcept nogil:
         + z.nr_blocks * (1 + sizeof(pasr_link_t))
         + nr_lists * sizeof(list_t) + nr_runs * sizeof(pasr_run_t)
         + split * PASR_TOP_PAGES * (1 + sizeof(pasr_link_t))
+        + nr_cached * sizeof(pasr_idx_t)
     )
 
 
 cdef uint64_t image_size(const pasr_zone_t *z) noexcept nogil:
-    return size_with(z, nr_split(z.top_tags, z.nr_blocks))
+    cdef uint64_t nr_cached = 0
+    cdef uint32_t cpu, i
+    for cpu in range(z.nr_cpus):
+        for i in range(PASR_NR_PCPLISTS):
+            nr_cached += z.pagesets[cpu].lists[i].end - z.pagesets[cpu].lists[i].first
+    return size_with(z, nr_split(z.top_tags, z.nr_blocks), nr_cached)
 
 
 cdef inline void write_link(
@@ -104,11 +135,40 @@ cdef inline void write_link(
         head = z.parked.head if tag == PASR_TAG_PARKED else z.lists[tag_order(tag)][tag_type(tag)].head
         if head != node:
             out.prev = links[node].prev
+    elif tag_is_cached(tag) and z.rules == PASR_RULES_STEAL:
+        out.prev = links[node].prev      # the type it will be given back as
 
 
 cdef inline char *put_bytes(char *out, const void *source, uint64_t nr_bytes) noexcept nogil:
     memcpy(out, source, nr_bytes)
     return out + nr_bytes
+
+
+cdef char *write_pagesets(const pasr_zone_t *z, char *out) noexcept nogil:
+    cdef pageset_t header
+    cdef const pasr_pageset_t *pageset
+    cdef uint32_t cpu, i
+    for cpu in range(z.nr_cpus):
+        pageset = &z.pagesets[cpu]
+        header.high = pageset.high
+        header.free_count = pageset.free_count
+        header.alloc_factor = pageset.alloc_factor
+        header.was_high_order = pageset.was_high_order
+        for i in range(PASR_NR_PCPLISTS):
+            header.lengths[i] = pageset.lists[i].end - pageset.lists[i].first
+        out = put_bytes(out, &header, sizeof(header))
+    return out
+
+
+cdef char *write_cached(const pasr_zone_t *z, char *out) noexcept nogil:
+    cdef const pasr_pcplist_t *pcplist
+    cdef uint32_t cpu, i
+    for cpu in range(z.nr_cpus):
+        for i in range(PASR_NR_PCPLISTS):
+            pcplist = &z.pagesets[cpu].lists[i]
+            out = put_bytes(
+                out, pcplist.pages + pcplist.first, (pcplist.end - pcplist.first) * sizeof(pasr_idx_t))
+    return out
 
 
 cdef char *write_list(const pasr_zone_t *z, const pasr_freelist_t *fl, char *out) noexcept nogil:
@@ -143,8 +203,10 @@ cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
     geometry_of(z, &geometry)
     counters.nr_free = z.nr_free
     counters.managed = z.managed
+    counters.nr_highatomic = z.nr_highatomic
     out = put_bytes(out, &geometry, sizeof(geometry))
     out = put_bytes(out, &counters, sizeof(counters))
+    out = write_pagesets(z, out)
     out = put_bytes(out, z.regions, z.nr_regions * sizeof(pasr_region_t))
     out = put_bytes(out, z.pageblocks, nr_pageblocks(z))
     out = put_bytes(out, z.top_tags, z.nr_blocks)
@@ -164,16 +226,25 @@ cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
             for idx in range(idx, idx + PASR_TOP_PAGES):
                 write_link(z, z.tags[idx], z.links, idx, &link)
                 out = put_bytes(out, &link, sizeof(link))
+    write_cached(z, out)
 
 
 cdef bint image_fits(const pasr_zone_t *z, const char *image, uint64_t nr_bytes) noexcept nogil:
     """Whether *image* is one of a zone of the same geometry, and complete."""
     cdef geometry_t geometry
-    cdef uint64_t at = offset_of_top_tags(z)
+    cdef pageset_t header
+    cdef uint64_t at = offset_of_top_tags(z), nr_cached = 0
+    cdef uint32_t cpu, i
     geometry_of(z, &geometry)
     if nr_bytes < at + z.nr_blocks or memcmp(image, &geometry, sizeof(geometry)) != 0:
         return False
-    return nr_bytes == size_with(z, nr_split(<const uint8_t *> image + at, z.nr_blocks))
+    for cpu in range(z.nr_cpus):
+        memcpy(&header, image + offset_of_pagesets() + cpu * sizeof(header), sizeof(header))
+        for i in range(PASR_NR_PCPLISTS):
+            if header.lengths[i] > z.pagesets[cpu].lists[i].room:
+                return False
+            nr_cached += header.lengths[i]
+    return nr_bytes == size_with(z, nr_split(<const uint8_t *> image + at, z.nr_blocks), nr_cached)
 
 
 cdef inline const char *get_bytes(const char *image, void *target, uint64_t nr_bytes) noexcept nogil:
@@ -199,6 +270,36 @@ cdef const char *read_list(pasr_zone_t *z, pasr_freelist_t *fl, const char *imag
     return image
 
 
+cdef const char *read_pagesets(pasr_zone_t *z, const char *image) noexcept nogil:
+    cdef pageset_t header
+    cdef pasr_pageset_t *pageset
+    cdef uint32_t cpu, i
+    for cpu in range(z.nr_cpus):
+        image = get_bytes(image, &header, sizeof(header))
+        pageset = &z.pagesets[cpu]
+        pageset.count = 0
+        pageset.high = header.high
+        pageset.free_count = header.free_count
+        pageset.alloc_factor = <uint8_t> header.alloc_factor
+        pageset.was_high_order = <uint8_t> header.was_high_order
+        for i in range(PASR_NR_PCPLISTS):
+            pageset.count += header.lengths[i] << pcplist_order(z, i)
+            pageset.lists[i].end = pageset.lists[i].room
+            pageset.lists[i].first = pageset.lists[i].room - header.lengths[i]
+    return image
+
+
+cdef const char *read_cached(pasr_zone_t *z, const char *image) noexcept nogil:
+    cdef pasr_pcplist_t *pcplist
+    cdef uint32_t cpu, i
+    for cpu in range(z.nr_cpus):
+        for i in range(PASR_NR_PCPLISTS):
+            pcplist = &z.pagesets[cpu].lists[i]
+            image = get_bytes(
+                image, pcplist.pages + pcplist.first, (pcplist.end - pcplist.first) * sizeof(pasr_idx_t))
+    return image
+
+
 cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
     """Put the zone into the state of an image that fits it.
 
@@ -212,6 +313,8 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
     image = get_bytes(image, &counters, sizeof(counters))
     z.nr_free = counters.nr_free
     z.managed = counters.managed
+    z.nr_highatomic = counters.nr_highatomic
+    image = read_pagesets(z, image)
     image = get_bytes(image, z.regions, z.nr_regions * sizeof(pasr_region_t))
     image = get_bytes(image, z.pageblocks, nr_pageblocks(z))
     top_tags = <const uint8_t *> image
@@ -235,4 +338,5 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
             image = get_bytes(image, z.tags + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES)
             image = get_bytes(
                 image, z.links + (<uint64_t> block << PASR_MAX_PAGE_ORDER), PASR_TOP_PAGES * sizeof(pasr_link_t))
+    read_cached(z, image)
     zone_note_cma(z)

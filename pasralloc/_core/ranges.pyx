@@ -12,12 +12,12 @@ from pasralloc._core.freelist cimport list_remove, region_of, region_take
 from pasralloc._core.region_alloc cimport region_is_parked, region_offer, region_unpark
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_EEXIST, PASR_ENXIO, PASR_ERANGE, PASR_FREE, PASR_MAX_PAGE_ORDER,
-    PASR_MODE_PARKING, PASR_MODE_STRADDLE, PASR_OK, PASR_PARKED, PASR_TAG_FREE,
-    PASR_TAG_SPLIT, pasr_block_t,
+    PASR_MODE_PARKING, PASR_MODE_STRADDLE, PASR_OK, PASR_PARKED, PASR_TAG_SPLIT,
+    pasr_block_t,
 )
 from pasralloc._core.zone cimport (
-    block_end, head_tag, idx_of, pageblock_type, set_tag, tag_allocated, tag_order, tag_type, zone_block_of,
-    zone_free_error, zone_give, zone_note_cma, zone_put, zone_spans,
+    block_end, head_tag, idx_of, pageblock_type, set_tag, tag_allocated, tag_is_allocated, tag_order, tag_type,
+    zone_block_of, zone_free_error, zone_give, zone_note_cma, zone_put, zone_spans,
 )
 
 
@@ -177,7 +177,7 @@ cdef int zone_split_allocated(pasr_zone_t *z, int64_t pfn, uint32_t order) noexc
         return PASR_ERANGE
     idx = idx_of(z, pfn)
     tag = head_tag(z, idx)
-    if tag == 0 or tag & PASR_TAG_FREE:
+    if not tag_is_allocated(tag):
         return zone_free_error(z, pfn, -1)
     if tag_order(tag) < order:
         return PASR_EDOM

@@ -3,11 +3,12 @@
 from libc.stdint cimport int64_t
 
 from pasralloc._core.types cimport (
-    PASR_EALREADY, PASR_EINVAL, PASR_ENXIO, pasr_block_t, pasr_idx_t,
+    PASR_EALREADY, PASR_EINVAL, PASR_ENXIO, PASR_FREE, pasr_block_t, pasr_idx_t,
 )
 from pasralloc._core.zone cimport idx_of, pfn_of, zone_block_of, zone_spans
 
-cdef tuple STATES = ("absent", "free", "allocated")      # by enum pasr_state
+# By enum pasr_state.
+cdef tuple STATES = ("absent", "free", "allocated", "on a per-CPU list")
 
 
 cdef str span(const pasr_zone_t *z):
@@ -23,7 +24,7 @@ cdef str free_refusal(const pasr_zone_t *z, int64_t pfn, int order, int error):
     if error == PASR_ENXIO:
         return "absent from the zone"
     if error == PASR_EALREADY:
-        return "already free"
+        return "already free" if block.state == PASR_FREE else "already free, on a per-CPU list"
     if error == PASR_EINVAL:
         return f"inside the block of order {block.order} at {pfn_of(z, block.head):#x}"
     return f"it heads a block of order {block.order}, not {order}"

@@ -196,7 +196,7 @@ cdef inline void take(replay_t *r, uint64_t page, uint32_t order, uint32_t migra
     cdef int64_t idx
     if cython.unlikely(any_live(r, page, nr)):
         give_way(r, page, nr)
-    idx = alloc_block(r.zone, order, migratetype, mode)
+    idx = alloc_block(r.zone, order, migratetype, 0, mode)
     set_live(r, page, nr)
     if cython.likely(idx >= 0):
         r.names[page] = <pasr_idx_t> idx + 1

@@ -1,42 +1,86 @@
-"""Allocation and free entry of a zone, one call or a stream of operations at a time."""
+"""Allocation and free entry of a zone."""
 
-cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint32_t
 
-from pasralloc._core.bits cimport __builtin_prefetch
-from pasralloc._core.fallback cimport cma_balance, fallback_take
+from pasralloc._core.fallback cimport OWN, cma_balance, fallback_take
 from pasralloc._core.region_alloc cimport region_request
+from pasralloc._core.reserves cimport highatomic_reserve
 from pasralloc._core.types cimport (
-    PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FREE, pasr_idx_t,
+    PASR_ALLOC_NON_BLOCK, PASR_ALLOC_OOM, PASR_HIGHATOMIC, PASR_MAX_PAGE_ORDER, PASR_MODE_PARKING, PASR_MODE_SORTED,
+    PASR_RULES_CLAIM, PASR_TAG_SPLIT, pasr_idx_t,
 )
-from pasralloc._core.zone cimport pageblock_type, pfn_of, zone_give, zone_prefetch, zone_take_smallest
+from pasralloc._core.zone cimport pageblock_type, pfn_of, set_tag, zone_give, zone_take_smallest
 
 
-cdef inline int64_t take(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
+cdef inline int64_t take(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags, stage_t *stage, int mode
+) noexcept nogil:
     """``__rmqueue()``: own lists, the region allocator, then what the generation's fallback rules find."""
     cdef int64_t idx
     if z.cma_first >> migratetype & 1:
         idx = cma_balance(z, order, migratetype)
         if idx >= 0:
             return idx
-    if mode & PASR_MODE_PARKING:
-        region_request(z, order, migratetype)
-    idx = zone_take_smallest(z, order, migratetype, migratetype, mode)
-    return idx if idx >= 0 else fallback_take(z, order, migratetype)
+    if stage[0] == OWN:
+        if mode & PASR_MODE_PARKING:
+            region_request(z, order, migratetype)
+        idx = zone_take_smallest(z, order, migratetype, migratetype, mode)
+        if idx >= 0:
+            return idx
+    return fallback_take(z, order, migratetype, flags, stage)
 
 
-cdef int64_t alloc_other(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
+cdef int64_t take_other(
+    pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags, stage_t *stage, int mode
+) noexcept nogil:
+    """One more block for a refill; *stage* starts as OWN. *mode* may be biased where the zone is not."""
+    if mode == PASR_MODE_SORTED:
+        return take(z, order, migratetype, flags, stage, PASR_MODE_SORTED)
+    if mode == 0:
+        return take(z, order, migratetype, flags, stage, 0)
+    return take(z, order, migratetype, flags, stage, mode)
+
+
+cdef int64_t alloc_other(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil:
     """`alloc_block` of what is not a single page at hand."""
-    if z.mode == PASR_MODE_SORTED:
-        return take(z, order, migratetype, PASR_MODE_SORTED)
-    if z.mode == 0:
-        return take(z, order, migratetype, 0)
-    return take(z, order, migratetype, z.mode)
+    cdef stage_t stage = OWN
+    return take_other(z, order, migratetype, flags, &stage, z.mode)
+
+
+cdef int64_t take_flagged(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil:
+    """``rmqueue_buddy()``: take from the zone, HIGHATOMIC pageblocks first or last as *flags* allow."""
+    cdef int64_t idx
+    if z.rules != PASR_RULES_CLAIM:
+        return alloc_other(z, order, migratetype, flags)
+    if is_highatomic(z, order, flags):
+        idx = zone_take_smallest(z, order, PASR_HIGHATOMIC, migratetype, z.mode)
+        if idx >= 0:
+            return idx
+    idx = alloc_other(z, order, migratetype, flags)
+    if idx < 0 and flags & (PASR_ALLOC_OOM | PASR_ALLOC_NON_BLOCK):
+        idx = zone_take_smallest(z, order, PASR_HIGHATOMIC, migratetype, z.mode)
+    return idx
+
+
+cdef int64_t alloc_flagged(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil:
+    """`take_flagged`, and reserve the pageblock if it was an atomic request of high order."""
+    cdef int64_t idx = take_flagged(z, order, migratetype, flags)
+    if idx >= 0 and is_highatomic(z, order, flags):
+        highatomic_reserve(z, <pasr_idx_t> idx, order)
+    return idx
 
 
 cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept nogil:
     """`free_block` of a block of several pages, once it is known to be allocated."""
+    cdef pasr_idx_t stop
+    if z.rules == PASR_RULES_CLAIM and order > z.pageblock_order:
+        # ``split_large_buddy()``: its pageblocks may have come to be of different types.
+        stop = idx + (<pasr_idx_t> 1 << order)
+        set_tag(z, idx, order, PASR_TAG_SPLIT if order == PASR_MAX_PAGE_ORDER else 0)
+        while idx != stop:
+            free_other(z, idx, z.pageblock_order)
+            idx += <pasr_idx_t> 1 << z.pageblock_order
+        return
     if z.mode == PASR_MODE_SORTED:
         zone_give(z, idx, order, pageblock_type(z, idx), False, PASR_MODE_SORTED)
     elif z.mode == 0:
@@ -58,9 +102,9 @@ cdef int64_t zone_alloc(pasr_zone_t *z, uint32_t order, uint32_t migratetype) no
     """
     cdef int64_t idx
     if z.mode == PASR_MODE_SORTED:
-        idx = alloc_block(z, order, migratetype, PASR_MODE_SORTED)
+        idx = alloc_block(z, order, migratetype, 0, PASR_MODE_SORTED)
     else:
-        idx = alloc_block(z, order, migratetype, z.mode)
+        idx = alloc_block(z, order, migratetype, 0, z.mode)
     return pfn_of(z, <pasr_idx_t> idx) if idx >= 0 else idx
 
 
@@ -75,75 +119,3 @@ cdef int zone_free(pasr_zone_t *z, int64_t pfn, int order) noexcept nogil:
     if z.mode == PASR_MODE_SORTED:
         return free_block(z, pfn, order, PASR_MODE_SORTED)
     return free_block(z, pfn, order, z.mode)
-
-
-# How far ahead `run` looks: first the slot, and once that has arrived the frame it names.
-cdef enum:
-    SLOT_AHEAD = 24
-    FRAME_AHEAD = 12
-    NR_EXECUTED = 512                    # operations copied and executed at a time
-    NR_COPIED = 536                      # and those after them that are looked at
-
-
-cdef inline int64_t execute(
-    pasr_zone_t *z, const pasr_op_t *ops, uint64_t nr, int64_t *slots, int mode
-) noexcept nogil:
-    """Execute valid operations, SLOT_AHEAD more of which stand behind the last one."""
-    cdef uint64_t i
-    cdef int64_t result, nr_failed = 0
-    cdef uint32_t slot
-    for i in range(nr):
-        __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
-        if ops[i + FRAME_AHEAD].op == PASR_OP_FREE:
-            zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot])
-        slot = ops[i].slot
-        if ops[i].op == PASR_OP_ALLOC:
-            result = alloc_block(z, ops[i].order, ops[i].migratetype, mode)
-            slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
-        else:
-            # A literal -1 lets the compiler drop the comparison.
-            result = free_block(z, slots[slot], ops[i].order, mode) if cython.unlikely(
-                ops[i].flags & PASR_OP_CHECK_ORDER) else free_block(z, slots[slot], -1, mode)
-        nr_failed += result < 0
-    return nr_failed
-
-
-cdef int64_t zone_run(
-    pasr_zone_t *z, const pasr_op_t *ops, uint64_t nr, int64_t *slots, uint64_t nr_slots, uint64_t *nr_done
-) noexcept nogil:
-    """Execute *nr* operations; return how many failed.
-
-    An allocation stores its pfn, or PASR_ENOMEM, in its slot; a free reads the
-    pfn from its slot and leaves it there. A failed operation changes nothing in
-    the zone. Stops before an operation that is not valid; *nr_done* counts
-    those executed. Another thread may write *ops* meanwhile: each operation is
-    copied, and the copy is what is checked and executed.
-    """
-    cdef pasr_op_t copy[NR_COPIED]
-    cdef uint64_t nr_copied, nr_valid
-    cdef int64_t nr_failed = 0
-    nr_done[0] = 0
-    while nr_done[0] < nr:
-        nr_copied = NR_COPIED
-        if nr - nr_done[0] < nr_copied:
-            nr_copied = nr - nr_done[0]
-        memcpy(copy, ops + nr_done[0], nr_copied * sizeof(pasr_op_t))
-        nr_valid = nr_copied
-        if not ops_are_valid(copy, nr_copied, nr_slots):
-            nr_valid = 0
-            while nr_valid < nr_copied and op_is_valid(copy[nr_valid], nr_slots):
-                nr_valid += 1
-        # Nothing beyond what is valid may be looked at: it becomes slot 0.
-        memset(&copy[nr_valid], 0, (NR_COPIED - nr_valid) * sizeof(pasr_op_t))
-        if nr_valid > NR_EXECUTED:
-            nr_valid = NR_EXECUTED
-        if z.mode == 0:
-            nr_failed += execute(z, copy, nr_valid, slots, 0)
-        elif z.mode == PASR_MODE_SORTED:
-            nr_failed += execute(z, copy, nr_valid, slots, PASR_MODE_SORTED)
-        else:
-            nr_failed += execute(z, copy, nr_valid, slots, z.mode)
-        nr_done[0] += nr_valid
-        if nr_valid < NR_EXECUTED:
-            break
-    return nr_failed

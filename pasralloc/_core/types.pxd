@@ -17,6 +17,9 @@ cdef extern from "pasralloc/types.h" nogil:
     const uint32_t PASR_NR_MIGRATETYPES
     const uint32_t PASR_NR_PCPTYPES
     const uint32_t PASR_NR_EXTFRAG
+    const uint32_t PASR_NR_PCPLISTS
+    const uint32_t PASR_PCP_SCALE_MAX
+    const uint32_t PASR_COSTLY_ORDER
     enum:
         PASR_UNMOVABLE
         PASR_RESERVE
@@ -43,6 +46,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_TAG_SPLIT
         PASR_TAG_PARKED
         PASR_PARKED
+        PASR_TAG_CACHED
+        PASR_CACHED_TYPE
         PASR_MODE_SORTED
         PASR_MODE_STRADDLE
         PASR_MODE_BIASED
@@ -53,9 +58,15 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_OP_ALLOC
         PASR_OP_FREE
         PASR_OP_CHECK_ORDER
+        PASR_OP_FLAGS
+        PASR_ALLOC_NON_BLOCK
+        PASR_ALLOC_HIGHATOMIC
+        PASR_ALLOC_OOM
+        PASR_ALLOC_NOFRAGMENT
         PASR_ABSENT
         PASR_FREE
         PASR_ALLOCATED
+        PASR_CACHED
 
     ctypedef struct pasr_link_t:
         pasr_idx_t next
@@ -87,6 +98,20 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint8_t change_ownership
         uint8_t pad[3]
 
+    ctypedef struct pasr_pcplist_t:
+        pasr_idx_t *pages
+        uint32_t first
+        uint32_t end
+        uint32_t room
+
+    ctypedef struct pasr_pageset_t:
+        uint32_t count
+        uint32_t high
+        uint32_t free_count
+        uint8_t alloc_factor
+        uint8_t was_high_order
+        pasr_pcplist_t lists[14]
+
     ctypedef struct pasr_zone_t:
         pasr_link_t *links
         uint8_t *tags
@@ -99,17 +124,25 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint64_t changed_root
         pasr_extfrag_t *extfrag
         uint64_t nr_extfrag
+        pasr_pageset_t *pagesets
         int64_t base_pfn
         int64_t start_pfn
         uint64_t nr_pages
         uint64_t nr_free
         uint64_t managed
+        uint64_t nr_highatomic
         uint64_t region_pages
         pasr_idx_t first
         pasr_idx_t end
         uint32_t nr_blocks
         uint32_t nr_regions
         uint32_t region_bias
+        uint32_t nr_cpus
+        uint32_t pcp_batch
+        uint32_t pcp_high_min
+        uint32_t pcp_high_max
+        uint16_t pcp_orders
+        uint8_t pcp_by_region
         uint8_t mode
         uint8_t pageblock_order
         uint8_t fresh_to_tail

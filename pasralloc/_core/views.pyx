@@ -1,12 +1,12 @@
 """The raw state of a zone as live, read-only arrays; for tests and for the curious."""
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.arena cimport ReadOnlyView
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_PARKED, pasr_freelist_t, pasr_link_t, pasr_region_t,
-    pasr_run_t, pasr_zone_t,
+    PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_NR_PCPLISTS, PASR_PARKED, pasr_freelist_t, pasr_link_t,
+    pasr_pageset_t, pasr_region_t, pasr_run_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport nr_pageblocks, nr_region_words
 from pasralloc._core.zonebase cimport ZoneBase
@@ -75,3 +75,32 @@ def freelist_arrays(ZoneBase zone not None, order, migratetype):
             ("runs", ReadOnlyView.create(zone, fl.runs, zone.c.nr_regions * sizeof(pasr_run_t)), RUN_DTYPE),
         )
     }
+
+
+def pageset_arrays(ZoneBase zone not None, cpu):
+    """Fields of one pageset, by the names of the fields of ``pasr_pageset_t``, and its lists.
+
+    Returns
+    -------
+    arrays : dict of str or int to ndarray
+        Read-only views of the live state; a single field is an array of one. By
+        the number of a list: its frames, the next to be taken first, as long as
+        the list is now.
+    """
+    cdef pasr_pageset_t *pageset = &zone.c.pagesets[<int> as_int(cpu, "cpu", 0, <int64_t> zone.c.nr_cpus - 1)]
+    arrays = {
+        name: np.frombuffer(view, dtype)
+        for name, view, dtype in (
+            ("count", ReadOnlyView.create(zone, &pageset.count, sizeof(uint32_t)), np.uint32),
+            ("high", ReadOnlyView.create(zone, &pageset.high, sizeof(uint32_t)), np.uint32),
+            ("free_count", ReadOnlyView.create(zone, &pageset.free_count, sizeof(uint32_t)), np.uint32),
+            ("alloc_factor", ReadOnlyView.create(zone, &pageset.alloc_factor, 1), np.uint8),
+            ("was_high_order", ReadOnlyView.create(zone, &pageset.was_high_order, 1), np.uint8),
+        )
+    }
+    for i in range(PASR_NR_PCPLISTS):
+        arrays[i] = np.frombuffer(
+            ReadOnlyView.create(
+                zone, pageset.lists[i].pages + pageset.lists[i].first,
+                (pageset.lists[i].end - pageset.lists[i].first) * sizeof(uint32_t)), np.uint32)
+    return arrays

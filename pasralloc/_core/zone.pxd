@@ -18,9 +18,9 @@ from pasralloc._core.freelist cimport (
     list_add, list_pop, list_remove, region_give, region_of, region_take,
 )
 from pasralloc._core.types cimport (
-    PASR_ENOMEM, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
-    PASR_NR_PCPTYPES, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK,
-    pasr_block_t, pasr_idx_t, pasr_zone_t,
+    PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
+    PASR_NR_PCPTYPES, PASR_TAG_CACHED, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE,
+    PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t, pasr_zone_t,
 )
 
 
@@ -38,11 +38,12 @@ cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
     return <pasr_idx_t> (pfn - z.base_pfn)
 
 
-cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
-    """Fetch what a free of *pfn* reads first; any pfn may be passed."""
+cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn, bint links) noexcept nogil:
+    """Fetch what a free of *pfn* reads first, *links* or not; any pfn may be passed."""
     if zone_spans(z, pfn):
         __builtin_prefetch(&z.tags[idx_of(z, pfn)])
-        __builtin_prefetch(&z.links[idx_of(z, pfn)])
+        if links:
+            __builtin_prefetch(&z.links[idx_of(z, pfn)])
 
 
 cdef inline uint32_t tag_order(uint8_t tag) noexcept nogil:
@@ -66,8 +67,16 @@ cdef inline bint tag_is_free(uint8_t tag, uint32_t order) noexcept nogil:
     return (tag & (PASR_TAG_FREE | PASR_TAG_ORDER)) == (PASR_TAG_FREE | (order + 1))
 
 
+cdef inline uint8_t tag_cached(uint32_t order) noexcept nogil:
+    return <uint8_t> (PASR_TAG_CACHED | (order + 1))
+
+
 cdef inline bint tag_is_allocated(uint8_t tag) noexcept nogil:
-    return <uint8_t> (tag - 1) < PASR_TAG_FREE - 1
+    return <uint8_t> (tag - 1) < PASR_TAG_CACHED - 1
+
+
+cdef inline bint tag_is_cached(uint8_t tag) noexcept nogil:
+    return tag & (PASR_TAG_FREE | PASR_TAG_TYPE) == PASR_TAG_CACHED
 
 
 cdef inline uint8_t head_tag(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
@@ -125,10 +134,16 @@ cdef inline int64_t zone_take_smallest(
     that fit the one whose first block lies in the lowest region, the smallest
     of equals. Returns PASR_ENOMEM if there is none.
     """
+    cdef int high = zone_pick(z, order, migratetype, mode)
+    return zone_take(z, order, high, migratetype, requested, mode) if high >= 0 else <int64_t> PASR_ENOMEM
+
+
+cdef inline int zone_pick(const pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
+    """Order of the list that `zone_take_smallest` takes from, or -1."""
     cdef uint32_t fit = z.nonempty[migratetype] >> order
     cdef uint32_t high, best
     if fit == 0:
-        return PASR_ENOMEM
+        return -1
     best = order + lowest_bit(fit)
     if mode & PASR_MODE_BIASED:
         fit &= fit - 1
@@ -137,7 +152,7 @@ cdef inline int64_t zone_take_smallest(
             if z.lists[high][migratetype].head_region < z.lists[best][migratetype].head_region:
                 best = high
             fit &= fit - 1
-    return zone_take(z, order, best, migratetype, requested, mode)
+    return <int> best
 
 
 cdef inline void zone_expand(
@@ -246,6 +261,12 @@ cdef inline pasr_idx_t block_end(pasr_block_t block) noexcept nogil:
 cdef inline uint32_t nr_region_words(const pasr_zone_t *z) noexcept nogil:
     """Words of a bitmap of regions."""
     return (z.nr_regions + 63) >> 6
+
+
+cdef inline uint32_t pcplist_order(const pasr_zone_t *z, uint32_t index) noexcept nogil:
+    """Order of the blocks on a list of a pageset."""
+    cdef uint32_t order = index // PASR_NR_PCPTYPES
+    return order if order <= PASR_COSTLY_ORDER else z.pageblock_order
 
 
 cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:

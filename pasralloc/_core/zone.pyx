@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memset
 
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_ALLOCATED, PASR_CMA, PASR_EALREADY, PASR_EDOM, PASR_EINVAL, PASR_ENXIO, PASR_ERANGE, PASR_FREE,
-    PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_OK, PASR_RULES_CLAIM,
+    PASR_ABSENT, PASR_ALLOCATED, PASR_CACHED, PASR_CMA, PASR_EALREADY, PASR_EDOM, PASR_EINVAL, PASR_ENXIO, PASR_ERANGE,
+    PASR_FREE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_OK, PASR_RULES_CLAIM,
 )
 
 
@@ -14,9 +14,9 @@ cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
 
     All pageblocks start as *movable*, as at the boot of Linux.
     """
-    cdef uint32_t block, order, migratetype
+    cdef uint32_t block, order, migratetype, cpu, i
     cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
-    z.nr_free = z.managed = z.changed_root = z.nr_extfrag = 0
+    z.nr_free = z.managed = z.nr_highatomic = z.changed_root = z.nr_extfrag = 0
     for block in range(z.nr_blocks):
         z.region_of_block[block] = <uint16_t> (block // region_blocks)
     memset(z.pageblocks, <int> movable, nr_pageblocks(z))
@@ -25,6 +25,10 @@ cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
         for order in range(PASR_NR_PAGE_ORDERS):
             z.lists[order][migratetype].head = PASR_NIL
     z.parked.head = PASR_NIL
+    for cpu in range(z.nr_cpus):
+        z.pagesets[cpu].high = z.pcp_high_min
+        for i in range(PASR_NR_PCPLISTS):
+            z.pagesets[cpu].lists[i].first = z.pagesets[cpu].lists[i].end = z.pagesets[cpu].lists[i].room
 
 
 cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
@@ -53,7 +57,7 @@ cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept n
             found.head = idx
             order = 0
     else:
-        found.state = PASR_FREE if tag & PASR_TAG_FREE else PASR_ALLOCATED
+        found.state = PASR_FREE if tag & PASR_TAG_FREE else PASR_CACHED if tag_is_cached(tag) else PASR_ALLOCATED
         found.migratetype = <uint8_t> tag_type(tag)
         order = tag_order(tag)
     found.order = <uint8_t> order
@@ -75,7 +79,7 @@ cdef int zone_free_error(const pasr_zone_t *z, int64_t pfn, int order) noexcept 
     block = zone_block_of(z, idx_of(z, pfn))
     if block.state == PASR_ABSENT:
         return PASR_ENXIO
-    if block.state == PASR_FREE:
+    if block.state == PASR_FREE or block.state == PASR_CACHED:
         return PASR_EALREADY
     if block.head != idx_of(z, pfn):
         return PASR_EINVAL

@@ -15,6 +15,7 @@ cdef class ZoneBase:
     cdef readonly str kernel
     cdef readonly str quirks
     cdef readonly object region_allocator
+    cdef readonly object pagesets
 
     cdef inline int refuse_if_busy(self) except -1:
         if self.is_busy:

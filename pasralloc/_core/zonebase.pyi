@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer, disjoint_base
 
+from pasralloc._core.sizing import Pagesets
 from pasralloc._core.snapshot import ZoneSnapshot
 
 BLOCK_DTYPE: np.dtype[np.void]
@@ -30,6 +31,8 @@ class ZoneBase:
     @property
     def region_allocator(self) -> str | None: ...
     @property
+    def pagesets(self) -> Pagesets | None: ...
+    @property
     def migratetypes(self) -> tuple[str, ...]: ...
     def __new__(
         cls,
@@ -43,6 +46,7 @@ class ZoneBase:
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
         region_allocator: str | None = None,
+        pagesets: Pagesets | None = None,
         buffer: Buffer | None = None,
     ) -> ZoneBase: ...
     @staticmethod
@@ -51,11 +55,13 @@ class ZoneBase:
         *,
         region_pages: SupportsIndex,
         start_pfn: SupportsIndex = 0,
+        absent: Iterable[tuple[SupportsIndex, SupportsIndex]] = (),
         placement: str = "sorted",
         kernel: str = "6.12",
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
         region_allocator: str | None = None,
+        pagesets: Pagesets | None = None,
     ) -> int: ...
     @property
     def start_pfn(self) -> int: ...

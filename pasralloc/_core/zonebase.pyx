@@ -9,7 +9,7 @@ from pasralloc._core.bits cimport lowest_bit
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.check cimport fault_t, fault_text, zone_check
 from pasralloc._core.freelist cimport region_of
-from pasralloc._core.geometry cimport present_ranges, zone_describe
+from pasralloc._core.geometry cimport zone_describe
 from pasralloc._core.image cimport image_fits, image_read, image_size, image_write
 from pasralloc._core.layout cimport zone_bind
 from pasralloc._core.ranges cimport zone_manage, zone_release
@@ -17,7 +17,7 @@ from pasralloc._core.region_alloc cimport region_is_parked
 from pasralloc._core.snapshot cimport ZoneSnapshot, digest_of
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_MODE_STRADDLE, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES,
-    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_PARKED, pasr_block_t, pasr_extfrag_t, pasr_region_t, pasr_zone_t,
+    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, pasr_block_t, pasr_extfrag_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     idx_of, nr_region_words, pfn_of, zone_block_of, zone_blocks, zone_init,
@@ -30,6 +30,9 @@ import numpy as np
 from pasralloc._core.generations import GENERATIONS
 from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
+
+# By enum pasr_state.
+cdef tuple STATES = ("absent", "free", "allocated", "pcp")
 
 BLOCK_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("migratetype", "u1"), ("is_free", "?")])
 RECORD_DTYPE = np.dtype([("head", "u4"), ("order", "u1"), ("migratetype", "u1"), ("state", "u1"), ("pad", "u1")])
@@ -53,9 +56,11 @@ class Block(NamedTuple):
         First page.
     order : int
         ``2**order`` pages.
-    state : {"free", "allocated", "absent"}
+    state : {"free", "allocated", "absent", "pcp"}
+        "pcp": on a per-CPU list.
     migratetype : str or None
-        Of its list while free, of the request while allocated, None if absent or parked.
+        Of its list while free, of the request while allocated, None if absent,
+        parked or on a per-CPU list.
     """
 
     pfn: int
@@ -69,18 +74,19 @@ cdef class ZoneBase:
 
     def __cinit__(
         self, nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12",
-        quirks="fixed", pageblock_order=9, region_allocator=None, buffer=None,
+        quirks="fixed", pageblock_order=9, region_allocator=None, pagesets=None, buffer=None,
     ):
         cdef int64_t pfn, nr
-        zone_describe(
-            &self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator)
-        present = present_ranges(&self.c, absent)
+        present = zone_describe(
+            &self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator,
+            pagesets, absent)
         self.arena = Arena.create(zone_bind(&self.c, NULL), buffer)
         zone_bind(&self.c, self.arena.memory)
         self.placement = placement
         self.kernel = kernel
         self.quirks = quirks
         self.region_allocator = region_allocator
+        self.pagesets = pagesets
         self.migratetypes = GENERATIONS[kernel].migratetypes
         self.numbers = {name: i for i, name in enumerate(self.migratetypes[:PASR_NR_PCPTYPES])}
         self.movable = self.numbers["movable"]
@@ -93,8 +99,8 @@ cdef class ZoneBase:
 
     @staticmethod
     def buffer_size(
-        nr_pages, *, region_pages, start_pfn=0, placement="sorted", kernel="6.12", quirks="fixed", pageblock_order=9,
-        region_allocator=None,
+        nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12", quirks="fixed",
+        pageblock_order=9, region_allocator=None, pagesets=None,
     ):
         """Bytes that the `buffer` of a zone of this description must hold.
 
@@ -102,7 +108,8 @@ cdef class ZoneBase:
         """
         cdef pasr_zone_t z
         zone_describe(
-            &z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator)
+            &z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator,
+            pagesets, absent)
         return zone_bind(&z, NULL)
 
     cdef void forget_changes(self) noexcept:
@@ -325,8 +332,8 @@ cdef class ZoneBase:
         if block.state == PASR_ABSENT:
             return Block(pfn_of(&self.c, block.head), block.order, "absent", None)
         return Block(
-            pfn_of(&self.c, block.head), block.order, "free" if block.state == PASR_FREE else "allocated",
-            self.migratetypes[block.migratetype] if block.migratetype != PASR_PARKED else None)
+            pfn_of(&self.c, block.head), block.order, STATES[block.state],
+            self.migratetypes[block.migratetype] if block.migratetype < PASR_NR_MIGRATETYPES else None)
 
     def blocks(self):
         """All blocks, free and allocated, in ascending order of pfn.
@@ -334,7 +341,8 @@ cdef class ZoneBase:
         Returns
         -------
         blocks : ndarray of BLOCK_DTYPE, shape (n,)
-            *pfn*, *order*, *migratetype* (a number, 6 while parked) and *is_free*.
+            *pfn*, *order*, *migratetype* (a number, 6 while parked, 7 on a per-CPU
+            list) and *is_free*.
 
         Notes
         -----

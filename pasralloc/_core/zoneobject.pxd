@@ -5,8 +5,8 @@ the zone and may call the kernel functions on the handle without the GIL; both
 need the GIL themselves.
 """
 
-from pasralloc._core.zonebase cimport ZoneBase
+from pasralloc._core.zonepagesets cimport ZonePagesets
 
 
-cdef class Zone(ZoneBase):
+cdef class Zone(ZonePagesets):
     pass

@@ -5,10 +5,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer
 
-from pasralloc._core.zonebase import ZoneBase
+from pasralloc._core.sizing import Pagesets
+from pasralloc._core.zonepagesets import ZonePagesets
+
+ALLOC_NON_BLOCK: int
+ALLOC_HIGHATOMIC: int
+ALLOC_OOM: int
+ALLOC_NOFRAGMENT: int
 
 @final
-class Zone(ZoneBase):
+class Zone(ZonePagesets):
     def __new__(
         cls,
         nr_pages: SupportsIndex,
@@ -21,25 +27,31 @@ class Zone(ZoneBase):
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
         region_allocator: str | None = None,
+        pagesets: Pagesets | None = None,
         buffer: Buffer | None = None,
     ) -> Zone: ...
     def alloc(
-        self, order: SupportsIndex = 0, migratetype: str | SupportsIndex = "movable"
+        self,
+        order: SupportsIndex = 0,
+        migratetype: str | SupportsIndex = "movable",
+        *,
+        cpu: SupportsIndex = 0,
+        flags: SupportsIndex = 0,
     ) -> int: ...
-    def free(self, pfn: SupportsIndex, order: SupportsIndex | None = None) -> None: ...
+    def free(
+        self, pfn: SupportsIndex, order: SupportsIndex | None = None, *, cpu: SupportsIndex = 0
+    ) -> None: ...
     def alloc_batch(
         self,
         orders: ArrayLike,
         migratetypes: str | ArrayLike = "movable",
         out: NDArray[np.int64] | None = None,
+        *,
+        cpu: SupportsIndex = 0,
     ) -> NDArray[np.int64]: ...
-    def free_batch(self, pfns: ArrayLike, orders: ArrayLike | None = None) -> None: ...
-    def run(self, ops: NDArray[np.void], slots: NDArray[np.int64]) -> int: ...
-    def take_range(
-        self, pfn: SupportsIndex, nr: SupportsIndex, migratetype: str | SupportsIndex = "movable"
-    ) -> int: ...
-    def split_allocated(self, pfn: SupportsIndex, order: SupportsIndex = 0) -> None: ...
-    def add_pages(self, pfn: SupportsIndex, nr: SupportsIndex) -> None: ...
-    def set_pageblocks(
-        self, pfn: SupportsIndex, nr: SupportsIndex, migratetype: str | SupportsIndex
+    def free_batch(
+        self, pfns: ArrayLike, orders: ArrayLike | None = None, *, cpu: SupportsIndex = 0
     ) -> None: ...
+    def run(
+        self, ops: NDArray[np.void], slots: NDArray[np.int64], *, cpu: SupportsIndex = 0
+    ) -> int: ...

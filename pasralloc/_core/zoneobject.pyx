@@ -5,25 +5,29 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
 
 from pasralloc._core.batchcalls cimport batch_alloc, batch_free, batch_run
 from pasralloc._core.boundary cimport as_int
-from pasralloc._core.ranges cimport (
-    zone_add_pages, zone_set_pageblocks, zone_split_allocated, zone_take_range,
-)
-from pasralloc._core.refusal cimport free_refusal, range_refusal
-from pasralloc._core.rmqueue cimport zone_alloc, zone_free
+from pasralloc._core.refusal cimport free_refusal
+from pasralloc._core.pcp cimport pcp_alloc, pcp_free
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_OK, PASR_TOP_PAGES,
+    PASR_ALLOC_HIGHATOMIC, PASR_ALLOC_NOFRAGMENT, PASR_ALLOC_NON_BLOCK, PASR_ALLOC_OOM, PASR_MAX_PAGE_ORDER, PASR_OK,
 )
 
-from pasralloc.choices import unknown
 from pasralloc.errors import InvalidFree, OutOfMemory
 
 cdef str MOVABLE = "movable"
 
+ALLOC_NON_BLOCK = PASR_ALLOC_NON_BLOCK
+ALLOC_HIGHATOMIC = PASR_ALLOC_HIGHATOMIC
+ALLOC_OOM = PASR_ALLOC_OOM
+ALLOC_NOFRAGMENT = PASR_ALLOC_NOFRAGMENT
+
+cdef enum:
+    ALL_FLAGS = 30
+
 
 @cython.final
-cdef class Zone(ZoneBase):
+cdef class Zone(ZonePagesets):
     """Zone(nr_pages, *, region_pages, start_pfn=0, absent=(), placement='sorted', kernel='6.12', \
-quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
+quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=None)\n--\n\n
     A contiguous span of physical pages under one buddy allocator.
 
     Free lists are kept per order and migratetype. All pageblocks start as
@@ -77,6 +81,10 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         "lowest-first" a parked region counts as if it were on the list. Needs
         lists in region order. CMA, isolated, RESERVE and HIGHATOMIC memory is
         never parked.
+    pagesets : Pagesets, optional
+        Per-CPU pagesets. A block on one is neither free nor allocated: it is
+        missing from all counts of free pages, and its region is not completely
+        free. By default every request goes to the zone itself.
     buffer : writable buffer, optional
         Memory for the tables, at least `buffer_size` bytes from a multiple of
         64; it is cleared and held for as long as the zone lives. Whoever writes
@@ -125,7 +133,7 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
     1048576
     """
 
-    def alloc(self, object order=0, object migratetype="movable"):
+    def alloc(self, object order=0, object migratetype="movable", *, object cpu=0, object flags=0):
         """Allocate ``2**order`` pages.
 
         Parameters
@@ -134,6 +142,12 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
             0 to 10.
         migratetype : str or int, default "movable"
             "unmovable", "movable" or "reclaimable", or the zone's number for it.
+        cpu : int, default 0
+            Whose pageset to use, if the zone has pagesets.
+        flags : int, default 0
+            `ALLOC_NON_BLOCK`, `ALLOC_HIGHATOMIC`, `ALLOC_OOM` and
+            `ALLOC_NOFRAGMENT`, or-ed, with the meaning they have in Linux
+            6.12; 3.9 has none of them and ignores them.
 
         Returns
         -------
@@ -143,7 +157,8 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         Raises
         ------
         OutOfMemory
-            If no free block is large enough.
+            If no free block is large enough. Pages on pagesets are not free: after a
+            `drain` it may be otherwise.
         ValueError, TypeError
             If an argument does not fit.
         RuntimeError
@@ -151,19 +166,24 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
 
         Notes
         -----
-        One list removal, and one insertion per order split.
+        One list removal, and one insertion per order split; from a pageset no
+        list of the zone is touched but in a refill.
         """
         cdef int number = self.movable if migratetype is MOVABLE else self.as_migratetype(migratetype)
         cdef uint32_t wanted = <uint32_t> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
+        cdef uint32_t on = self.as_cpu(cpu)
+        cdef uint32_t granted = <uint32_t> as_int(flags, "flags", 0, ALL_FLAGS)
         cdef int64_t pfn
+        if granted & ~<uint32_t> ALL_FLAGS:
+            raise ValueError(f"flags must be ALLOC_ constants or-ed, got {flags}")
         # After the conversions: they may run Python code that lets another thread in.
         self.refuse_if_busy()
-        pfn = zone_alloc(&self.c, wanted, number)
+        pfn = pcp_alloc(&self.c, on, wanted, number, granted)
         if pfn < 0:
             raise OutOfMemory(wanted, self.migratetypes[number])
         return pfn
 
-    def free(self, object pfn, object order=None):
+    def free(self, object pfn, object order=None, *, object cpu=0):
         """Free the allocated block that starts at *pfn*.
 
         Parameters
@@ -171,6 +191,8 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         pfn : int
         order : int, optional
             What the order of the block must be.
+        cpu : int, default 0
+            Whose pageset to use, if the zone has pagesets.
 
         Raises
         ------
@@ -183,17 +205,19 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
 
         Notes
         -----
-        One list removal per order merged, and one insertion.
+        One list removal per order merged, and one insertion; to a pageset
+        neither, but when it spills.
         """
         cdef int wanted = -1 if order is None else <int> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
         cdef int64_t number = as_int(pfn, "pfn", INT64_MIN, INT64_MAX)
+        cdef uint32_t on = self.as_cpu(cpu)
         cdef int error
         self.refuse_if_busy()
-        error = zone_free(&self.c, number, wanted)
+        error = pcp_free(&self.c, on, number, wanted)
         if error != PASR_OK:
             raise InvalidFree(number, free_refusal(&self.c, number, wanted, error))
 
-    def alloc_batch(self, object orders, object migratetypes="movable", object out=None):
+    def alloc_batch(self, object orders, object migratetypes="movable", object out=None, *, object cpu=0):
         """Allocate many blocks, in the order given.
 
         Parameters
@@ -204,6 +228,8 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
             One for all, or a number for each.
         out : ndarray of int64, shape (n,), optional
             Where to write the result.
+        cpu : int, default 0
+            Whose pageset to use, if the zone has pagesets.
 
         Returns
         -------
@@ -224,13 +250,14 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         """
         is_one = isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__")
         number = self.as_migratetype(migratetypes) if is_one else migratetypes
+        on = self.as_cpu(cpu)
         self.enter()
         try:
-            return batch_alloc(&self.c, orders, number, out)
+            return batch_alloc(&self.c, on, orders, number, out)
         finally:
             self.leave()
 
-    def free_batch(self, object pfns, object orders=None):
+    def free_batch(self, object pfns, object orders=None, *, object cpu=0):
         """Free many blocks, in the order given, or none.
 
         Parameters
@@ -238,6 +265,8 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         pfns : array_like of int64, shape (n,)
         orders : array_like of int, shape (n,), optional
             What the order of each block must be.
+        cpu : int, default 0
+            Whose pageset to use, if the zone has pagesets.
 
         Raises
         ------
@@ -254,13 +283,14 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         Leaves the same lists as *n* calls of `free`. Releases the GIL for 1024
         entries or more.
         """
+        on = self.as_cpu(cpu)
         self.enter()
         try:
-            batch_free(&self.c, pfns, orders)
+            batch_free(&self.c, on, pfns, orders)
         finally:
             self.leave()
 
-    def run(self, object ops, object slots):
+    def run(self, object ops, object slots, *, object cpu=0):
         """Execute a stream of operations.
 
         Parameters
@@ -268,10 +298,13 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         ops : ndarray of OP_DTYPE, shape (n,)
             *op* 0 allocates ``2**order`` pages of *migratetype* (a number) into
             *slot*; 1 frees the block whose pfn is in *slot*. The order of a free
-            is looked at only if *flags* is 1.
+            is looked at only if *flags* is 1; those of an allocation are those of
+            `alloc`.
         slots : ndarray of int64, shape (m,)
             Live pfns. Written by an allocation (-12, ENOMEM, if it fails), read
             by a free.
+        cpu : int, default 0
+            Whose pageset to use, if the zone has pagesets.
 
         Returns
         -------
@@ -292,139 +325,9 @@ quirks='fixed', pageblock_order=9, region_allocator=None, buffer=None)\n--\n\n
         Fetches the frames of coming frees ahead of time. Releases the GIL for
         1024 operations or more.
         """
+        on = self.as_cpu(cpu)
         self.enter()
         try:
-            return batch_run(&self.c, ops, slots)
+            return batch_run(&self.c, on, ops, slots)
         finally:
             self.leave()
-
-    def take_range(self, pfn, nr, migratetype="movable"):
-        """Allocate exactly the pages ``[pfn, pfn + nr)``, as few aligned blocks.
-
-        Parameters
-        ----------
-        pfn, nr : int
-            Range of free pages.
-        migratetype : str or int, default "movable"
-            What the blocks are remembered as.
-
-        Returns
-        -------
-        nr_blocks : int
-            Blocks made: cut from the left, each as large as alignment, the
-            range and the free block that held it allow.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit, or a page of the range is not free.
-        RuntimeError
-            If another thread's call owns the zone.
-        """
-        cdef int number = self.as_migratetype(migratetype)
-        cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
-        cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        cdef int64_t result
-        self.refuse_if_busy()
-        result = zone_take_range(&self.c, first, count, number)
-        if result < 0:
-            raise ValueError(range_refusal(&self.c, first, count, PASR_FREE))
-        return result
-
-    def split_allocated(self, pfn, order=0):
-        """Turn an allocated block into blocks of *order*, each of which can be freed alone.
-
-        Parameters
-        ----------
-        pfn : int
-            First page of the block.
-        order : int, default 0
-            At most the order of the block.
-
-        Raises
-        ------
-        InvalidFree
-            If *pfn* does not head an allocated block of at least that order.
-        ValueError, TypeError
-            If an argument does not fit.
-        RuntimeError
-            If another thread's call owns the zone.
-        """
-        cdef int64_t number = as_int(pfn, "pfn", INT64_MIN, INT64_MAX)
-        cdef int wanted = <int> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
-        cdef int error
-        self.refuse_if_busy()
-        error = zone_split_allocated(&self.c, number, wanted)
-        if error != PASR_OK:
-            raise InvalidFree(number, free_refusal(&self.c, number, wanted, error), "split")
-
-    def add_pages(self, pfn, nr):
-        """Hand absent pages of the span to the allocator, as free pages.
-
-        Parameters
-        ----------
-        pfn, nr : int
-            Range of absent pages.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit, or a page of the range is not absent.
-        RuntimeError
-            If another thread's call owns the zone.
-
-        Notes
-        -----
-        Blocks as large as alignment and the range allow are freed in ascending
-        order of pfn, as at boot.
-        """
-        cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
-        cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        self.refuse_if_busy()
-        if zone_add_pages(&self.c, first, count) != PASR_OK:
-            raise ValueError(range_refusal(&self.c, first, count, PASR_ABSENT))
-
-    def set_pageblocks(self, pfn, nr, migratetype):
-        """Give whole pageblocks another migratetype.
-
-        Their free blocks move to the lists of that type, in ascending order of
-        pfn; blocks freed there later go to those lists, too. Of what cannot be
-        requested, CMA pageblocks serve movable requests, RESERVE pageblocks (3.9)
-        serve what finds nothing else, and isolated ones serve nobody.
-
-        Parameters
-        ----------
-        pfn, nr : int
-            Range from one multiple of ``2**pageblock_order`` (or the start of
-            the zone) to another (or its end), whose edges no free block crosses.
-        migratetype : str or int
-            Any of `migratetypes`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit.
-        RuntimeError
-            If another thread's call owns the zone.
-        """
-        cdef int number
-        cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
-        cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        cdef int error
-        if isinstance(migratetype, str):
-            if migratetype not in self.migratetypes:
-                raise ValueError(unknown("migratetype", migratetype, self.migratetypes))
-            number = self.migratetypes.index(migratetype)
-        else:
-            number = <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)
-        self.refuse_if_busy()
-        error = zone_set_pageblocks(&self.c, first, count, number)
-        if error == PASR_EDOM:
-            raise ValueError(
-                f"{count} pages from pfn {first:#x} are not whole pageblocks of {1 << self.c.pageblock_order} pages")
-        if error == PASR_EBUSY:
-            raise ValueError(
-                f"a free block reaches beyond the {count} pages from pfn {first:#x}; choose multiples of"
-                f" {PASR_TOP_PAGES} pages, or allocate it first")
-        if error != PASR_OK:
-            raise ValueError(range_refusal(&self.c, first, count, PASR_FREE))

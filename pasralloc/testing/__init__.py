@@ -1,6 +1,6 @@
 """Tools to test allocators with: executable models, strategies and state machines.
 
-`ZoneModel`, `freelist` and `corrupt` need numpy alone; `ZoneMachine` needs
+`ZoneModel`, `freelist`, `pcplists` and `corrupt` need numpy alone; `ZoneMachine` needs
 hypothesis and is imported when it is first asked for.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pasralloc.testing.inside import corrupt, freelist
+from pasralloc.testing.inside import corrupt, freelist, pcplists
 from pasralloc.testing.model import ZoneModel
 
-__all__ = ["ZoneMachine", "ZoneModel", "corrupt", "freelist"]
+__all__ = ["ZoneMachine", "ZoneModel", "corrupt", "freelist", "pcplists"]
 
 
 def __getattr__(name: str) -> Any:

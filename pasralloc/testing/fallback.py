@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pasralloc.testing.model import ZoneModel
 
 ORDERS = range(11)
+ALLOC_NOFRAGMENT = 16
 
 
 def steal(model: ZoneModel, order: int, wanted: str) -> int:
@@ -45,24 +46,41 @@ def half_order(model: ZoneModel) -> int:
     return 1 << ((model.pageblock_pages.bit_length() - 1) // 2)
 
 
-def claim_or_steal(model: ZoneModel, order: int, wanted: str) -> int:
-    """Linux 6.12: CMA, then a whole pageblock, then the smallest block that fits."""
-    if wanted == "movable":
+def claim_or_steal(model: ZoneModel, order: int, wanted: str, flags: int, stage: list[str]) -> int:
+    """Linux 6.12: CMA, then a whole pageblock, then the smallest block that fits.
+
+    *stage* is where the last block of the same refill came from.
+    """
+    if wanted == "movable" and stage[0] != "steal":
         try:
-            return model.take_smallest(order, "cma", wanted)
+            pfn = model.take_smallest(order, "cma", wanted)
         except OutOfMemory:
             pass
+        else:
+            stage[0] = "cma"
+            return pfn
     row = model.generation.fallbacks[wanted]
-    for high in reversed(ORDERS[order:]):
-        if model.region_allocator or (wanted == "movable" and 1 << high < half_order(model)):
+    least = order
+    if flags & ALLOC_NOFRAGMENT and 1 << order < model.pageblock_pages:
+        least = model.pageblock_pages.bit_length() - 1
+    for high in reversed(ORDERS[least:]):
+        if (
+            stage[0] == "steal"
+            or model.region_allocator
+            or (wanted == "movable" and 1 << high < half_order(model))
+        ):
             break
         other = next((name for name in row if model.lists[high, name]), None)
         if other is None:
             continue
-        pfn = claim(model, order, high, wanted, other)
-        if pfn is not None:
-            model.note(pfn, order, wanted, high, other)
-            return pfn
+        claimed = claim(model, order, high, wanted, other)
+        if claimed is not None:
+            model.note(claimed, order, wanted, high, other)
+            stage[0] = "own"
+            return claimed
+    if flags & ALLOC_NOFRAGMENT:
+        raise OutOfMemory(order, wanted)
+    stage[0] = "steal"
     for high in ORDERS[order:]:
         for other in row:
             if model.lists[high, other]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 
-from pasralloc._core.views import freelist_arrays, zone_arrays
+from pasralloc._core.views import freelist_arrays, pageset_arrays, zone_arrays
 from pasralloc._core.zoneobject import Zone
 
-__all__ = ["corrupt", "freelist"]
+__all__ = ["corrupt", "freelist", "pcplists"]
 
 _NIL = 0xFFFFFFFF
 
@@ -32,14 +33,22 @@ def freelist(zone: Zone, order: int, migratetype: str) -> list[int]:
     return pfns
 
 
+def pcplists(zone: Zone, cpu: int) -> list[list[int]]:
+    """Pfns on each list of a pageset, first to be taken first."""
+    base = zone.start_pfn // 1024 * 1024
+    arrays = pageset_arrays(zone, cpu)
+    return [[base + int(idx) for idx in arrays[number]] for number in range(14)]
+
+
 def corrupt(
     zone: Zone,
-    name: str,
+    name: str | int,
     index: int,
     value: int,
     *,
     field: str | None = None,
     freelist: tuple[int, int] | None = None,
+    cpu: int | None = None,
 ) -> None:
     """Write one element of the state of a zone, past every safeguard.
 
@@ -49,8 +58,9 @@ def corrupt(
     Parameters
     ----------
     zone : Zone
-    name : str
-        Name of an array of the zone, or of a free list if one is given.
+    name : str or int
+        Name of an array of the zone, or of a free list or pageset if one is given; the
+        number of a list of the pageset.
     index : int
         Element to write.
     value : int
@@ -59,8 +69,16 @@ def corrupt(
         Field of the element if it is a record.
     freelist : (order, migratetype number), optional
         The list to break.
+    cpu : int, optional
+        The CPU whose pageset to break.
     """
-    arrays = zone_arrays(zone) if freelist is None else freelist_arrays(zone, *freelist)
+    arrays: dict[Any, Any] = (
+        freelist_arrays(zone, *freelist)
+        if freelist is not None
+        else pageset_arrays(zone, cpu)
+        if cpu is not None
+        else zone_arrays(zone)
+    )
     array = arrays[name] if field is None else arrays[name][field]
     element = array[index : index + 1]
     ctypes.memmove(

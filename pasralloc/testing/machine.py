@@ -10,9 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pasralloc._core.batchcalls import OP_DTYPE
 from pasralloc._core.generations import GENERATIONS, REQUESTABLE
+from pasralloc._core.sizing import Pagesets
 from pasralloc._core.zoneobject import Zone
 from pasralloc.errors import InvalidFree, OutOfMemory
-from pasralloc.testing.inside import freelist
+from pasralloc.testing import pagesets as pageset_rules
+from pasralloc.testing import reserves
+from pasralloc.testing.inside import freelist, pcplists
 from pasralloc.testing.model import ZoneModel
 
 __all__ = ["ZoneMachine"]
@@ -22,7 +25,22 @@ ENOMEM = -12
 # Small orders, and the three around which rules change.
 orders = st.one_of(st.integers(0, 3), st.sampled_from([8, 9, 10]), st.integers(0, 10))
 types = st.sampled_from(REQUESTABLE)
+cpus = st.integers(0, 2)
+flags = st.sampled_from([0, 0, 2, 4, 6, 8, 16])
 requests = st.lists(st.tuples(orders, types), max_size=40)
+
+
+@st.composite
+def pagesets(draw: st.DrawFn, in_regions: bool) -> Pagesets:
+    """Pagesets of one to three CPUs: the kernel's own sizes, or small ones that spill often."""
+    nr_cpus = draw(st.integers(1, 3))
+    by_region = draw(st.booleans()) if in_regions else False
+    if draw(st.booleans()):
+        return Pagesets(nr_cpus=nr_cpus, by_region=by_region)
+    batch = draw(st.integers(1, 8))
+    return Pagesets(
+        nr_cpus=nr_cpus, by_region=by_region, batch=batch, high=batch * draw(st.integers(2, 6))
+    )
 
 
 @st.composite
@@ -48,6 +66,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
             absent.append((pfn, nr))
             at = pfn + nr
     placement = draw(st.sampled_from(["sorted", "linux", "biased"]))
+    kernel = draw(st.sampled_from(sorted(GENERATIONS)))
     region_allocators = [None] if placement == "linux" else [None, "when-dry", "lowest-first"]
     return {
         "nr_pages": nr_pages,
@@ -56,7 +75,8 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         "absent": absent,
         "placement": placement,
         "region_allocator": draw(st.sampled_from(region_allocators)),
-        "kernel": draw(st.sampled_from(sorted(GENERATIONS))),
+        "pagesets": draw(st.none() | pagesets(placement != "linux")),
+        "kernel": kernel,
         "quirks": quirks,
         "pageblock_order": draw(st.sampled_from([9, 10, 5])),
     }
@@ -80,6 +100,18 @@ class ZoneMachine(RuleBasedStateMachine):
         self.numbers = {name: self.zone.migratetypes.index(name) for name in REQUESTABLE}
         assert self.zone.quirks == quirks
 
+    def agrees_about_pagesets(self) -> None:
+        """Compare lists and tuning of every CPU."""
+        assert self.zone.nr_cached == sum(pageset.count for pageset in self.model.pagesets)
+        for cpu, expected in enumerate(self.model.pagesets):
+            found = self.zone.pageset(cpu)
+            assert pcplists(self.zone, cpu)[: len(expected.lists)] == list(expected.lists.values())
+            assert found.count == expected.count
+            assert found.high == expected.high
+            if self.model.generation.claims:
+                assert found.alloc_factor == expected.alloc_factor
+                assert found.free_count == expected.free_count
+
     def empty_regions(self) -> set[int]:
         """Regions that are completely free according to the model."""
         nr_free = self.model.region_nr_free()
@@ -88,22 +120,47 @@ class ZoneMachine(RuleBasedStateMachine):
     def live(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.model.allocated)), label="live pfn")
 
-    @rule(order=orders, migratetype=types)
-    def alloc(self, order: int, migratetype: str) -> None:
+    @rule(order=orders, migratetype=types, cpu=cpus, flags=flags)
+    def alloc(self, order: int, migratetype: str, cpu: int, flags: int) -> None:
+        cpu = self.cpu(cpu)
         try:
-            expected = self.model.alloc(order, migratetype)
+            expected = self.model.alloc(order, migratetype, cpu, flags)
         except OutOfMemory:
-            self.refused(OutOfMemory, self.zone.alloc, order, migratetype)
+            self.may_fail(self.zone.alloc, order, migratetype, cpu=cpu, flags=flags)
             return
-        assert self.zone.alloc(order, migratetype) == expected
+        assert self.zone.alloc(order, migratetype, cpu=cpu, flags=flags) == expected
+
+    def cpu(self, number: int) -> int:
+        """One of the CPUs that there are."""
+        return number % max(len(self.model.pagesets), 1)
+
+    def may_fail(self, call: Any, *args: Any, **options: Any) -> None:
+        """See an allocation find no memory; only the counters of a pageset may remember it."""
+        if self.model.pagesets:
+            try:
+                call(*args, **options)
+            except OutOfMemory:
+                return
+            raise AssertionError("found memory where there is none")
+        self.refused(OutOfMemory, call, *args, **options)
+
+    @rule(cpu=st.none() | cpus, decay=st.booleans())
+    def drain_or_decay(self, cpu: int | None, decay: bool) -> None:
+        numbers = range(len(self.model.pagesets)) if cpu is None else [self.cpu(cpu)]
+        if not self.model.pagesets:
+            numbers = []
+        rule = pageset_rules.decay if decay else pageset_rules.drain
+        call = self.zone.decay if decay else self.zone.drain
+        expected = sum(rule(self.model, number) for number in numbers)
+        assert call(None if cpu is None else self.cpu(cpu)) == expected
 
     @precondition(lambda self: self.model.allocated)
-    @rule(data=st.data(), with_order=st.booleans())
-    def free(self, data: st.DataObject, with_order: bool) -> None:
-        pfn = self.live(data)
+    @rule(data=st.data(), with_order=st.booleans(), cpu=cpus)
+    def free(self, data: st.DataObject, with_order: bool, cpu: int) -> None:
+        pfn, cpu = self.live(data), self.cpu(cpu)
         order = self.model.allocated[pfn][0] if with_order else None
-        self.zone.free(pfn, order)
-        self.model.free(pfn, order)
+        self.zone.free(pfn, order, cpu=cpu)
+        self.model.free(pfn, order, cpu)
 
     @rule(data=st.data(), order=st.none() | orders)
     def free_of_what_heads_no_such_block_is_refused(
@@ -123,40 +180,45 @@ class ZoneMachine(RuleBasedStateMachine):
     def first_orders(self, nr: int) -> list[int]:
         return [order for order, _ in list(self.model.allocated.values())[:nr]]
 
-    @rule(wanted=requests)
-    def alloc_batch(self, wanted: list[tuple[int, str]]) -> None:
-        expected = []
+    @rule(wanted=requests, cpu=cpus)
+    def alloc_batch(self, wanted: list[tuple[int, str]], cpu: int) -> None:
+        expected, cpu = [], self.cpu(cpu)
         for order, migratetype in wanted:
             try:
-                expected.append(self.model.alloc(order, migratetype))
+                expected.append(self.model.alloc(order, migratetype, cpu))
             except OutOfMemory:
                 expected.append(ENOMEM)
         pfns = self.zone.alloc_batch(
-            [order for order, _ in wanted], [self.numbers[name] for _, name in wanted]
+            [order for order, _ in wanted], [self.numbers[name] for _, name in wanted], cpu=cpu
         )
         assert pfns.tolist() == expected
 
     @precondition(lambda self: self.model.allocated)
-    @rule(data=st.data())
-    def free_batch(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), cpu=cpus)
+    def free_batch(self, data: st.DataObject, cpu: int) -> None:
         choice = st.lists(st.sampled_from(sorted(self.model.allocated)), unique=True, max_size=40)
         pfns = data.draw(choice, label="pfns")
         if pfns:
             self.refused(InvalidFree, self.zone.free_batch, [*pfns, pfns[0]])
-        self.zone.free_batch(np.array(pfns, np.int64), [self.model.allocated[p][0] for p in pfns])
+        self.zone.free_batch(
+            np.array(pfns, np.int64),
+            [self.model.allocated[p][0] for p in pfns],
+            cpu=self.cpu(cpu),
+        )
         for pfn in pfns:
-            self.model.free(pfn)
+            self.model.free(pfn, cpu=self.cpu(cpu))
 
-    @rule(data=st.data(), wanted=requests)
-    def run(self, data: st.DataObject, wanted: list[tuple[int, str]]) -> None:
+    @rule(data=st.data(), wanted=requests, cpu=cpus, flags=flags)
+    def run(self, data: st.DataObject, wanted: list[tuple[int, str]], cpu: int, flags: int) -> None:
         """Allocations into fresh slots, interleaved with frees of any slot."""
+        cpu = self.cpu(cpu)
         slots = np.array([*sorted(self.model.allocated)[:30], *[-1] * len(wanted)], np.int64)
         first = len(slots) - len(wanted)
         ops, expected, nr_failed = [], slots.copy(), 0
         for i, (order, migratetype) in enumerate(wanted):
-            ops.append((0, order, self.numbers[migratetype], 0, first + i))
+            ops.append((0, order, self.numbers[migratetype], flags, first + i))
             try:
-                expected[first + i] = self.model.alloc(order, migratetype)
+                expected[first + i] = self.model.alloc(order, migratetype, cpu, flags)
             except OutOfMemory:
                 expected[first + i] = ENOMEM
                 nr_failed += 1
@@ -165,10 +227,10 @@ class ZoneMachine(RuleBasedStateMachine):
             free_order = data.draw(orders, label="order of the free") if checked else 7
             ops.append((1, free_order, 0, int(checked), slot))
             try:
-                self.model.free(int(expected[slot]), free_order if checked else None)
+                self.model.free(int(expected[slot]), free_order if checked else None, cpu)
             except InvalidFree:
                 nr_failed += 1
-        assert self.zone.run(np.array(ops, OP_DTYPE), slots) == nr_failed
+        assert self.zone.run(np.array(ops, OP_DTYPE), slots, cpu=cpu) == nr_failed
         assert slots.tolist() == expected.tolist()
 
     @rule(data=st.data(), nr=st.integers(1, 1200), migratetype=types)
@@ -223,6 +285,17 @@ class ZoneMachine(RuleBasedStateMachine):
             return
         self.zone.set_pageblocks(pfn, nr, number)
 
+    @precondition(lambda self: not self.model.generation.claims)
+    @rule(min_wmark=st.integers(0, 3000))
+    def setup_reserve(self, min_wmark: int) -> None:
+        assert self.zone.setup_reserve(min_wmark) == reserves.setup(self.model, min_wmark)
+
+    @precondition(lambda self: self.model.generation.claims)
+    @rule(migratetype=types, force=st.booleans())
+    def unreserve_highatomic(self, migratetype: str, force: bool) -> None:
+        expected = reserves.unreserve_highatomic(self.model, migratetype, force)
+        assert self.zone.unreserve_highatomic(migratetype, force=force) == expected
+
     @rule()
     def save(self) -> None:
         self.saved = self.zone.snapshot(), self.model.copy()
@@ -263,14 +336,17 @@ class ZoneMachine(RuleBasedStateMachine):
         if pfn not in self.model.managed:
             assert block.state == "absent"
             return
+        if block.state == "pcp":
+            assert self.model.cached[block.pfn] == block.order
+            return
         blocks = self.model.allocated if block.state == "allocated" else self.model.free_blocks()
         assert blocks[block.pfn] == (block.order, block.migratetype or "parked")
 
-    def refused(self, error: type[Exception], call: Any, *args: Any) -> None:
+    def refused(self, error: type[Exception], call: Any, *args: Any, **options: Any) -> None:
         """See the call raise, and leave no trace."""
         before = self.zone.digest()
         try:
-            call(*args)
+            call(*args, **options)
         except error:
             assert self.zone.digest() == before, "a failed call changed the zone"
         else:
@@ -281,6 +357,7 @@ class ZoneMachine(RuleBasedStateMachine):
         if not hasattr(self, "zone"):
             return
         self.zone.check()
+        assert self.zone.nr_highatomic == self.model.nr_highatomic
         assert self.zone.nr_extfrag == self.nr_forgotten + len(self.model.extfrag)
         names = self.zone.migratetypes
         assert len(self.model.extfrag) <= 1024, "the log would have lost some"
@@ -296,12 +373,14 @@ class ZoneMachine(RuleBasedStateMachine):
         parked = [pfn for _, pfns in sorted(self.model.parked.items()) for pfn in pfns]
         assert freelist(self.zone, 10, "parked") == parked
         assert self.zone.parked_regions() == sorted(self.model.parked)
-        blocks = self.zone.blocks()
+        self.agrees_about_pagesets()
+        used = [block for block in self.zone.blocks() if not block["is_free"]]
         assert {
-            int(pfn): (int(order), self.zone.migratetypes[number])
-            for pfn, order, number, is_free in blocks
-            if not is_free
+            int(pfn): (int(order), names[number]) for pfn, order, number, _ in used if number != 7
         } == self.model.allocated
+        assert {
+            int(pfn): int(order) for pfn, order, number, _ in used if number == 7
+        } == self.model.cached
         nr_free, managed = self.model.region_nr_free(), self.model.region_managed()
         assert self.zone.region_nr_free.tolist() == nr_free
         assert self.zone.region_managed.tolist() == managed

@@ -10,14 +10,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 
-from pasralloc._core.generations import GENERATIONS, REQUESTABLE
+from pasralloc._core.generations import GENERATIONS
+from pasralloc._core.sizing import Pagesets
 from pasralloc.errors import InvalidFree, OutOfMemory
-from pasralloc.testing import fallback
+from pasralloc.testing import fallback, region_alloc, reserves
+from pasralloc.testing import pagesets as pageset_rules
 
 __all__ = ["ZoneModel"]
 
 MAX_PAGE_ORDER = 10
 TOP_PAGES = 1 << MAX_PAGE_ORDER
+ALLOC_NON_BLOCK, ALLOC_HIGHATOMIC, ALLOC_OOM, ALLOC_NOFRAGMENT = 2, 4, 8, 16
 
 
 class ZoneModel:
@@ -25,7 +28,7 @@ class ZoneModel:
 
     Parameters
     ----------
-    nr_pages, region_pages, start_pfn, absent, placement, kernel, pageblock_order, region_allocator
+    nr_pages, region_pages, start_pfn, absent, placement, kernel, pageblock_order, region_allocator, pagesets
         As for `Zone`, and assumed to be valid.
 
     Attributes
@@ -36,6 +39,10 @@ class ZoneModel:
         Order and migratetype of every allocated block, by its first pfn.
     managed : set of int
         Pfns that belong to the allocator.
+    pagesets : list of PagesetModel
+        One per CPU.
+    cached : dict of int to int
+        Order of every block on a pageset, by its first pfn.
     parked : dict of int to list of int
         Blocks of the regions that the region allocator holds, by region.
 
@@ -57,6 +64,7 @@ class ZoneModel:
         kernel: str = "6.12",
         pageblock_order: int = 9,
         region_allocator: str | None = None,
+        pagesets: Pagesets | None = None,
     ) -> None:
         self.start_pfn = start_pfn
         self.end_pfn = start_pfn + nr_pages
@@ -80,6 +88,10 @@ class ZoneModel:
         self.parked: dict[int, list[int]] = {}
         holes = {page for hole, nr in absent for page in range(hole, hole + nr)}
         self.managed = set(range(start_pfn, self.end_pfn)) - holes
+        self.cached: dict[int, int] = {}
+        self.nr_highatomic = 0
+        self.by_region = pagesets is not None and pagesets.by_region
+        self.pagesets = pageset_rules.make(self, pagesets, kernel)
         pfn = start_pfn
         for hole, nr in [*sorted(absent), (self.end_pfn, 0)]:
             self.release(pfn, hole - pfn)
@@ -160,28 +172,61 @@ class ZoneModel:
 
     # Operations
 
-    def alloc(self, order: int = 0, migratetype: str = "movable") -> int:
-        """Own lists first, then what the fallback rules of the generation find."""
-        pfn = self.find(order, migratetype)
+    def alloc(
+        self, order: int = 0, migratetype: str = "movable", cpu: int = 0, flags: int = 0
+    ) -> int:
+        """Take from the pageset of the CPU, or what is found in the zone; an atomic request may reserve."""
+        if self.pagesets:
+            pfn = pageset_rules.alloc(self, cpu, order, migratetype, flags)
+        else:
+            pfn = self.find_flagged(order, migratetype, flags)
+        self.cached.pop(pfn, None)
         self.allocated[pfn] = order, migratetype
+        if self.generation.claims and flags & ALLOC_HIGHATOMIC and order:
+            reserves.reserve_highatomic(self, pfn, order)
         return pfn
 
-    def find(self, order: int, migratetype: str) -> int:
-        """Cut ``2**order`` pages from some free block."""
-        attempts: list[Callable[[], int]] = [
-            lambda: self.take_smallest(order, migratetype, migratetype)
-        ]
-        if self.region_allocator:
-            attempts.append(lambda: self.take_from_parked(order, migratetype))
-        if self.region_allocator == "lowest-first":
-            self.unpark_if_lowest(order, migratetype)
+    def find_flagged(self, order: int, migratetype: str, flags: int) -> int:
+        """``rmqueue_buddy()``: HIGHATOMIC pageblocks first or last, as the flags of 6.12 say."""
+        attempts: list[Callable[[], int]] = [lambda: self.find(order, migratetype, flags)]
+        if self.generation.claims and flags & ALLOC_HIGHATOMIC and order:
+            attempts.insert(0, lambda: self.take_smallest(order, "highatomic", migratetype))
+        if self.generation.claims and flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
+            attempts.append(lambda: self.take_smallest(order, "highatomic", migratetype))
+        return self.first_success(attempts, order, migratetype)
+
+    def find(
+        self,
+        order: int,
+        migratetype: str,
+        flags: int = 0,
+        stage: list[str] | None = None,
+        biased: bool | None = None,
+    ) -> int:
+        """``__rmqueue()``: own lists, the region allocator, what the rules of the generation find."""
+        stage = ["own"] if stage is None else stage
+        attempts: list[Callable[[], int]] = []
         if self.generation.claims:
             cma, free = self.nr_free_of("cma"), sum(self.region_nr_free())
             if migratetype == "movable" and cma > (free - self.nr_free_of("isolate")) // 2:
-                attempts.insert(0, lambda: self.take_smallest(order, "cma", migratetype))
-            attempts.append(lambda: fallback.claim_or_steal(self, order, migratetype))
+                attempts.append(lambda: self.take_smallest(order, "cma", migratetype, biased))
+        if stage[0] == "own":
+            if self.region_allocator == "lowest-first":
+                attempts.append(
+                    lambda: region_alloc.take_if_lowest(self, order, migratetype, biased)
+                )
+            attempts.append(lambda: self.take_smallest(order, migratetype, migratetype, biased))
+            if self.region_allocator:
+                attempts.append(lambda: region_alloc.take_from_parked(self, order, migratetype))
+        if self.generation.claims:
+            attempts.append(lambda: fallback.claim_or_steal(self, order, migratetype, flags, stage))
         else:
             attempts.append(lambda: fallback.steal(self, order, migratetype))
+        return self.first_success(attempts, order, migratetype)
+
+    @staticmethod
+    def first_success(attempts: list[Callable[[], int]], order: int, migratetype: str) -> int:
+        """Result of the first attempt that finds memory."""
         for attempt in attempts:
             try:
                 return attempt()
@@ -189,13 +234,13 @@ class ZoneModel:
                 pass
         raise OutOfMemory(order, migratetype)
 
-    def take_smallest(self, order: int, name: str, wanted: str) -> int:
+    def take_smallest(self, order: int, name: str, wanted: str, biased: bool | None = None) -> int:
         """Split the first block of the smallest order; when biased, of the lowest region of all orders."""
         highs = [high for high in range(order, MAX_PAGE_ORDER + 1) if self.lists[high, name]]
         if not highs:
             raise OutOfMemory(order, wanted)
         high = highs[0]
-        if self.is_biased:
+        if self.is_biased if biased is None else biased:
             high = min(highs, key=lambda high: (self.region_of(self.lists[high, name][0]), high))
         pfn = self.lists[high, name].pop(0)
         self.split(pfn, order, high, name)
@@ -205,15 +250,29 @@ class ZoneModel:
         """Log a fallback event."""
         self.extfrag.append((pfn, order, wanted, high, other))
 
-    def free(self, pfn: int, order: int | None = None) -> None:
+    def free(self, pfn: int, order: int | None = None, cpu: int = 0) -> None:
         """Free the allocated block that starts at *pfn*."""
         if pfn not in self.allocated or order not in (None, self.allocated[pfn][0]):
             raise InvalidFree(pfn, "not the head of an allocated block of that order")
-        self.give(pfn, self.allocated.pop(pfn)[0])
+        order, _ = self.allocated.pop(pfn)
+        if self.pagesets:
+            pageset_rules.free(self, cpu, pfn, order)
+        else:
+            self.give_pageblocks(pfn, order)
 
-    def give(self, pfn: int, order: int, fresh: bool = False) -> None:
-        """Merge with free buddies, then put the result on the list of the pageblock's type."""
-        migratetype = self.pageblock_type(pfn)
+    def give_pageblocks(self, pfn: int, order: int) -> None:
+        """``split_large_buddy()`` of 6.12: each pageblock as what it is by now."""
+        end = pfn + (1 << order)
+        if self.generation.claims:
+            order = min(order, self.pageblock_pages.bit_length() - 1)
+        for piece in range(pfn, end, 1 << order):
+            self.give(piece, order)
+
+    def give(
+        self, pfn: int, order: int, fresh: bool = False, migratetype: str | None = None
+    ) -> None:
+        """Merge with free buddies, then put the result on a list, by default that of the pageblock's type."""
+        migratetype = migratetype or self.pageblock_type(pfn)
         while order < MAX_PAGE_ORDER:
             buddy = pfn ^ (1 << order)
             name = self.list_of(buddy, order)
@@ -237,7 +296,7 @@ class ZoneModel:
             uncle = parent ^ (2 << order)
             to_tail = to_tail or self.list_of(uncle, order + 1) is not None
         self.add(pfn, order, migratetype, to_tail)
-        self.park_if_whole(pfn, order, migratetype)
+        region_alloc.park_if_whole(self, pfn, order, migratetype)
 
     @staticmethod
     def largest_piece(pfn: int, nr: int, limit: int = MAX_PAGE_ORDER) -> int:
@@ -246,7 +305,7 @@ class ZoneModel:
 
     def add_pages(self, pfn: int, nr: int) -> None:
         """Free absent pages in the largest aligned blocks, in ascending order."""
-        self.unpark_overlapping(pfn, nr)
+        region_alloc.unpark_overlapping(self, pfn, nr)
         self.managed.update(range(pfn, pfn + nr))
         self.release(pfn, nr)
 
@@ -263,7 +322,7 @@ class ZoneModel:
         if nr < 1 or any(self.free_block_of(page) is None for page in range(pfn, pfn + nr)):
             raise ValueError("not a range of free pages")
         nr_blocks = 0
-        self.unpark_overlapping(pfn, nr)
+        region_alloc.unpark_overlapping(self, pfn, nr)
         while nr:
             block = self.free_block_of(pfn)
             assert block is not None
@@ -324,10 +383,10 @@ class ZoneModel:
         nr_moved = 0
         for block, (order, _) in sorted(self.free_blocks().items()):
             if block in pages:
-                self.unpark_overlapping(block, 1)
+                region_alloc.unpark_overlapping(self, block, 1)
                 self.unlist(block)
                 self.add(block, order, migratetype, self.generation.fresh_to_tail)
-                self.park_if_whole(block, order, migratetype)
+                region_alloc.park_if_whole(self, block, order, migratetype)
                 nr_moved += 1 << order
         return nr_moved
 
@@ -336,51 +395,3 @@ class ZoneModel:
         order, name = self.free_blocks()[pfn]
         self.lists[order, name].remove(pfn)
         return name
-
-    # Region allocator
-
-    def park_if_whole(self, pfn: int, order: int, migratetype: str) -> None:
-        """Park the region of a block that just joined a list, if that is all of the region."""
-        if not self.region_allocator or migratetype not in REQUESTABLE or order != MAX_PAGE_ORDER:
-            return
-        region = self.region_of(pfn)
-        pfns = self.lists[order, migratetype]
-        own = [pfn for pfn in pfns if self.region_of(pfn) == region]
-        nr_free = self.region_nr_free()[region]
-        if (
-            nr_free == self.region_managed()[region]
-            and self.region_of(pfns[0]) != self.region_of(pfns[-1])
-            and len(own) << order == nr_free
-        ):
-            self.parked[region] = own
-            self.lists[order, migratetype] = [pfn for pfn in pfns if pfn not in own]
-
-    def unpark(self, region: int, migratetype: str) -> None:
-        """Put a region on the list of a type, with its pageblocks."""
-        pfns = self.lists[MAX_PAGE_ORDER, migratetype]
-        lower = sum(self.region_of(pfn) < region for pfn in pfns)
-        pfns[lower:lower] = own = self.parked.pop(region)
-        for pfn in own:
-            self.retype(pfn, TOP_PAGES, migratetype)
-
-    def unpark_overlapping(self, pfn: int, nr: int) -> None:
-        """Put the parked regions of a range on the movable list, as ``move_freepages()`` does."""
-        for region in range(self.region_of(pfn), self.region_of(pfn + nr - 1) + 1):
-            if region in self.parked:
-                self.unpark(region, "movable")
-
-    def take_from_parked(self, order: int, migratetype: str) -> int:
-        """Get the lowest parked region for a type, and take from it."""
-        if not self.parked:
-            raise OutOfMemory(order, migratetype)
-        self.unpark(min(self.parked), migratetype)
-        return self.take_smallest(order, migratetype, migratetype)
-
-    def unpark_if_lowest(self, order: int, migratetype: str) -> None:
-        """Get the lowest parked region if the type would take from it, were it on the list."""
-        if not self.parked:
-            return
-        trial = self.copy()
-        trial.unpark(min(self.parked), migratetype)
-        if trial.region_of(trial.take_smallest(order, migratetype, migratetype)) in self.parked:
-            self.unpark(min(self.parked), migratetype)

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from tests.mutants.above_lists import MUTANTS as ABOVE_LISTS
+from tests.mutants.mutant import MACHINE, Mutant
 
-
-class Mutant(NamedTuple):
-    """One seeded bug.
-
-    Attributes
-    ----------
-    file : str
-        Below ``pasralloc/``.
-    old, new : str
-        *old* occurs exactly once in the file.
-    why : str
-        What the bug does.
-    killer : str
-        Tests that must notice: arguments of pytest.
-    """
-
-    file: str
-    old: str
-    new: str
-    why: str
-    killer: str
-
-
-MACHINE = "tests/test_zone_machine.py"
 ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
 CHECK = "tests/test_check.py"
 FALLBACK = "tests/test_fallback.py"
-PARKING = "tests/test_region_alloc.py"
 TEXT = "tests/test_text.py"
 REPLAY = "tests/test_replay.py"
 
 MUTANTS = [
+    *ABOVE_LISTS,
     Mutant(
         "_core/bits.pxd",
         "    if leaf[region >> 6] == 0:\n        root[0]",
@@ -250,8 +227,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/batch.pyx",
-        "            error = PASR_EALREADY        # named twice",
-        "            error = PASR_OK",
+        "tag_order(tags[i]), tag_cached(tag_order(tags[i])))",
+        "tag_order(tags[i]), tags[i])",
         "a batch may free a block twice",
         f"{MACHINE} {ZONE}",
     ),
@@ -285,87 +262,10 @@ MUTANTS = [
     ),
     Mutant(
         "_core/image.pyx",
-        "    return nr_bytes == size_with(z, nr_split(<const uint8_t *> image + at, z.nr_blocks))",
+        "    return nr_bytes == size_with(z, nr_split(<const uint8_t *> image + at, z.nr_blocks), nr_cached)",
         "    return True",
         "a snapshot of any length is read",
         ZONE,
-    ),
-    Mutant(
-        "_core/freelist.pxd",
-        "            source.head_region = region_of(z, idx_of_node(following, PASR_MAX_PAGE_ORDER), mode)",
-        "            pass",
-        "moving the first run of a list leaves the region of its head behind",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/freelist.pxd",
-        "    links[run.last].next = following\n    if following != PASR_NIL:\n        links[following].prev = run.last",
-        "    links[run.last].next = following",
-        "the run after a moved one keeps its old predecessor",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/region_alloc.pyx",
-        "run.nr_blocks == fl.nr_blocks or ",
-        "",
-        "no migratetype keeps a region: the cache of the region allocator is gone",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/region_alloc.pyx",
-        " or run.nr_blocks << PASR_MAX_PAGE_ORDER != r.nr_free",
-        "",
-        "a region of which a part is on another list is parked",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/region_alloc.pyx",
-        " or migratetype >= PASR_NR_PCPTYPES:",
-        ":",
-        "CMA and isolated regions are parked, and handed out",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/region_alloc.pyx",
-        "        retype_pageblocks(z, node << PASR_MAX_PAGE_ORDER, PASR_MAX_PAGE_ORDER, migratetype)\n",
-        "",
-        "a region that is handed out keeps the types of its pageblocks",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/region_alloc.pyx",
-        "        if not z.mode & PASR_MODE_LOWEST:\n            return\n",
-        "",
-        "the posted region allocator already hands regions out lowest first",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/region_alloc.pyx",
-        "        if not z.mode & PASR_MODE_BIASED and",
-        "        if",
-        "lowest-first forgets what bias would take from a parked region",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/fallback.pyx",
-        "idx = PASR_ENOMEM if z.mode & PASR_MODE_PARKING else claim(z, order, migratetype)",
-        "idx = claim(z, order, migratetype)",
-        "pageblocks are claimed for good although there is a region allocator",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/fallback.pyx",
-        " and (\n            not z.mode & PASR_MODE_PARKING):",
-        ":",
-        "a pageblock is owned after half of it moved, region allocator or not",
-        f"{MACHINE} {PARKING}",
-    ),
-    Mutant(
-        "_core/ranges.pyx",
-        "        unpark_range(z, idx_of(z, pfn), nr)\n",
-        "        pass\n",
-        "pages come online beside parked ones of the same region",
-        f"{MACHINE} {PARKING}",
     ),
     Mutant(
         "_core/image.pyx",

@@ -18,6 +18,9 @@ typedef uint32_t pasr_idx_t;          /* frame index inside a zone: pfn - base_p
 #define PASR_MAX_REGIONS 4096u        /* one 64-bit root word times 64 leaf words */
 #define PASR_NR_MIGRATETYPES 6u       /* of either kernel generation */
 #define PASR_NR_PCPTYPES 3u           /* unmovable, movable, reclaimable: what can be requested */
+#define PASR_NR_PCPLISTS 14u          /* lists of a pageset */
+#define PASR_PCP_SCALE_MAX 5u         /* refills and drains are at most batch shifted by this */
+#define PASR_COSTLY_ORDER 3u          /* largest order of the pagesets but for pageblocks */
 #define PASR_NR_EXTFRAG 1024u         /* fallback events that a zone remembers */
 #define PASR_MAX_FRAMES UINT64_C(0xfffff800)  /* 16 TiB, less what PASR_NIL and padding need */
 #define PASR_MAX_PFN (INT64_C(1) << 45)       /* no machine has longer physical addresses */

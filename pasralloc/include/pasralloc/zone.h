@@ -17,6 +17,8 @@
 #define PASR_TAG_SPLIT 0x0f           /* top tags only: look at the tags of the pages */
 #define PASR_TAG_PARKED 0xeb          /* top tags only: a free block that is parked */
 #define PASR_PARKED 6                 /* stands where the migratetype of a parked block would */
+#define PASR_TAG_CACHED 0x70          /* | order + 1: on a per-CPU list, neither free nor allocated */
+#define PASR_CACHED_TYPE 7            /* stands where the migratetype of such a block would */
 
 /* How lists and counters are kept; each combination is compiled separately. */
 enum pasr_mode {
@@ -66,6 +68,28 @@ typedef struct pasr_extfrag {
     uint8_t pad[3];
 } pasr_extfrag_t;
 
+/* One list of a pageset: the first block is the next to be taken, the last the next to be
+ * given back. A list that is refilled is empty before. */
+typedef struct pasr_pcplist {
+    pasr_idx_t *pages;                /* frames, from [first] to [end - 1] */
+    uint32_t first;
+    uint32_t end;
+    uint32_t room;                    /* entries that pages has room for */
+    uint32_t pad;
+} pasr_pcplist_t;
+
+/* Blocks that a CPU keeps for itself: struct per_cpu_pages. Lists by order * 3 + migratetype for
+ * orders 0 to 3, then two of order pageblock_order, the second of them movable. */
+typedef struct pasr_pageset {
+    uint32_t count;                   /* pages on all lists */
+    uint32_t high;                    /* with so many pages, give some back */
+    uint32_t free_count;              /* pages freed lately, halved by every allocation */
+    uint8_t alloc_factor;             /* the next refill is batch shifted by this */
+    uint8_t was_high_order;           /* the last free was of order 1 to 3 */
+    uint16_t pad;
+    pasr_pcplist_t lists[PASR_NR_PCPLISTS];
+} pasr_pageset_t;
+
 /* How memory of another type is taken. */
 enum pasr_rules { PASR_RULES_STEAL = 0 /* 3.9 */, PASR_RULES_CLAIM = 1 /* 6.12 */ };
 
@@ -81,18 +105,27 @@ typedef struct pasr_zone {
     uint64_t changed_root;            /* bit w: changed[w] is not zero */
     pasr_extfrag_t *extfrag;          /* the last PASR_NR_EXTFRAG fallback events, a ring */
     uint64_t nr_extfrag;              /* fallback events so far */
+    pasr_pageset_t *pagesets;         /* one per CPU */
 
     int64_t base_pfn;                 /* pfn of frame 0, a multiple of 1024 */
     int64_t start_pfn;                /* first pfn of the span */
     uint64_t nr_pages;                /* pages of the span, absent ones included */
     uint64_t nr_free;                 /* pages on the free lists */
     uint64_t managed;                 /* pages that belong to the allocator */
+    uint64_t nr_highatomic;           /* pages of pageblocks that were reserved as HIGHATOMIC */
     uint64_t region_pages;
     pasr_idx_t first;                 /* the span as frames: [first, end) */
     pasr_idx_t end;
     uint32_t nr_blocks;               /* blocks of the largest order that cover the span */
     uint32_t nr_regions;
     uint32_t region_bias;             /* frame where region 0 begins, if not 0: regions straddle blocks */
+
+    uint32_t nr_cpus;                 /* with a pageset; 0: there are none */
+    uint32_t pcp_batch;               /* struct per_cpu_pages: batch, high_min, high_max; 3.9 has one high */
+    uint32_t pcp_high_min;
+    uint32_t pcp_high_max;
+    uint16_t pcp_orders;              /* bit o: blocks of order o go through pagesets */
+    uint8_t pcp_by_region;            /* refill from the lowest region and give back from the highest */
 
     uint8_t mode;                     /* enum pasr_mode, or-ed */
     uint8_t pageblock_order;
@@ -109,17 +142,26 @@ typedef struct pasr_zone {
     pasr_freelist_t parked;           /* blocks of the largest order of whole regions that left the lists */
 } pasr_zone_t;
 
+/* What a request may do, as in Linux 6.12; bits apart from PASR_OP_CHECK_ORDER. */
+enum pasr_alloc_flag {
+    PASR_ALLOC_NON_BLOCK = 2,
+    PASR_ALLOC_HIGHATOMIC = 4,        /* order 1 and larger */
+    PASR_ALLOC_OOM = 8,
+    PASR_ALLOC_NOFRAGMENT = 16
+};
+
 /* One entry of an operation stream. */
 typedef struct pasr_op {
     uint8_t op;                       /* enum pasr_opcode */
     uint8_t order;                    /* of an allocation; of a free only with PASR_OP_CHECK_ORDER */
     uint8_t migratetype;              /* of an allocation, in the zone's numbering */
-    uint8_t flags;                    /* PASR_OP_CHECK_ORDER or 0 */
+    uint8_t flags;                    /* of an allocation enum pasr_alloc_flag, of a free PASR_OP_CHECK_ORDER */
     uint32_t slot;                    /* where the pfn is stored or found */
 } pasr_op_t;
 
 enum pasr_opcode { PASR_OP_ALLOC = 0, PASR_OP_FREE = 1 };
 #define PASR_OP_CHECK_ORDER 1
+#define PASR_OP_FLAGS 31
 
 /* What a frame is. */
 typedef struct pasr_block {
@@ -130,7 +172,7 @@ typedef struct pasr_block {
     uint8_t pad;
 } pasr_block_t;
 
-enum pasr_state { PASR_ABSENT = 0, PASR_FREE = 1, PASR_ALLOCATED = 2 };
+enum pasr_state { PASR_ABSENT = 0, PASR_FREE = 1, PASR_ALLOCATED = 2, PASR_CACHED = 3 };
 
 #ifdef __cplusplus
 #define PASR_STATIC_ASSERT static_assert

@@ -1,0 +1,572 @@
+"""Per-CPU pagesets, one test per rule of either generation.
+
+Rules and names are those of mm/page_alloc.c of Linux v3.9 and v6.12. The state
+machine compares whole histories with the model.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from zones import small_zone
+
+import pasralloc as pa
+from pasralloc.testing import corrupt, freelist, pcplists
+
+GIB = 1 << 18
+MOVABLE = 1  # in 6.12
+BATCH, HIGH = 4, 12
+
+
+def keeping(kernel="6.12", *, nr_blocks=4, batch=BATCH, high=HIGH, **options):
+    """A zone with small pagesets that do not tune themselves."""
+    more = {"high_max": high} if kernel == "6.12" else {}
+    names = {name: options.pop(name) for name in ("nr_cpus", "by_region") if name in options}
+    return small_zone(
+        nr_blocks,
+        1,
+        kernel=kernel,
+        pagesets=pa.Pagesets(batch=batch, high=high, **more, **names),
+        **options,
+    )
+
+
+def movable_list(zone, cpu=0):
+    return pcplists(zone, cpu)[zone.migratetypes.index("movable")]
+
+
+class TestSizes:
+    @pytest.mark.parametrize(
+        ("kernel", "gib", "nr_cpus", "expected"),
+        [
+            ("6.12", 16, 1, (63, 8290, 524288)),
+            ("6.12", 16, 8, (63, 1036, 65536)),
+            ("6.12", 1, 64, (63, 252, 512)),
+            ("3.9", 16, 1, (31, 186, 186)),
+            ("3.9", 16, 16, (31, 186, 186)),
+        ],
+    )
+    def test_of_large_zones(self, kernel, gib, nr_cpus, expected):
+        """6.12 from the watermark of 16384 kB that its source gives for 16 GB; 3.9: 31 and 186."""
+        zone = pa.Zone(
+            gib * GIB, region_pages=GIB, kernel=kernel, pagesets=pa.Pagesets(nr_cpus=nr_cpus)
+        )
+        pageset = zone.pageset(nr_cpus - 1)
+        assert (pageset.batch, pageset.high_min, pageset.high_max) == expected
+
+    def test_absent_pages_do_not_count(self):
+        holes = [(1024, 15 * GIB)]
+        zone = pa.Zone(16 * GIB, region_pages=GIB, absent=holes, pagesets=pa.Pagesets(nr_cpus=1))
+        assert zone.pageset().high_max == (GIB * 1) // 8
+
+    def test_a_zone_too_small_for_batches_keeps_nothing(self):
+        zone = small_zone(1, 1, kernel="3.9", pagesets=pa.Pagesets())
+        zone.free(zone.alloc())
+        assert zone.nr_cached == 0
+        assert zone.nr_free == 1024
+
+    def test_the_tables_stay_below_13_bytes_a_page(self):
+        for nr_cpus in (1, 16, 256):
+            zone = pa.Zone(64 * GIB, region_pages=GIB, pagesets=pa.Pagesets(nr_cpus=nr_cpus))
+            assert zone.nr_bytes / zone.nr_pages < 13
+
+    @pytest.mark.parametrize(
+        ("kernel", "options", "message"),
+        [
+            ("6.12", {"nr_cpus": 0}, "nr_cpus must be 1 to 4096, got 0"),
+            ("6.12", {"nr_cpus": 2.5}, "nr_cpus must be an integer, got 2.5"),
+            ("6.12", {"batch": 0}, "batch must be 1 to 4096, got 0"),
+            ("6.12", {"batch": 8, "high": 8}, "high must be at least two batches of 8 .* got 8"),
+            (
+                "6.12",
+                {"batch": 8, "high": 20, "high_max": 19},
+                "high_max must be 20 to 4096, got 19",
+            ),
+            ("6.12", {"high": 5000}, "high must be 0 to 4096, got 5000"),
+            ("3.9", {"batch": 8, "high": 7}, "high must be at least the batch of 8 .* got 7"),
+            ("3.9", {"high_max": 9}, "high_max needs kernel='6.12'"),
+            ("6.12", {"by_region": True, "placement": "linux"}, "need lists in region order"),
+        ],
+    )
+    def test_sizes_that_cannot_work_are_refused(self, kernel, options, message):
+        more = {"placement": options.pop("placement")} if "placement" in options else {}
+        for make in (pa.Zone, pa.Zone.buffer_size):
+            with pytest.raises((ValueError, TypeError), match=message):
+                make(
+                    4096, region_pages=1024, kernel=kernel, pagesets=pa.Pagesets(**options), **more
+                )
+
+    def test_other_kinds_of_description_are_refused(self):
+        with pytest.raises(TypeError, match="pagesets must be a Pagesets or None, got 4"):
+            small_zone(pagesets=4)
+
+    def test_no_other_cpu(self):
+        zone = keeping(nr_cpus=2)
+        ops = np.zeros(1, pa.OP_DTYPE)
+        for call in (
+            lambda: zone.alloc(cpu=2),
+            lambda: zone.free(0, cpu=-1),
+            lambda: zone.alloc_batch([0], cpu=2),
+            lambda: zone.free_batch([0], cpu=2),
+            lambda: zone.run(ops, np.zeros(1, np.int64), cpu=2),
+            lambda: zone.drain(2),
+            lambda: zone.decay(2),
+            lambda: zone.pageset(2),
+        ):
+            with pytest.raises(ValueError, match="cpu must be 0 to 1, got"):
+                call()
+        with pytest.raises(ValueError, match="cpu must be 0 to 0, got 1"):
+            small_zone().alloc(cpu=1)
+        with pytest.raises(ValueError, match="no pagesets"):
+            small_zone().pageset()
+
+
+@pytest.mark.parametrize("kernel", ["3.9", "6.12"])
+class TestBoth:
+    def test_a_refill_takes_a_batch_and_hands_out_the_first(self, kernel):
+        zone = keeping(kernel, placement="sorted")
+        pfn = zone.alloc()
+        rest = movable_list(zone)
+        assert rest == [pfn + 1, pfn + 2, pfn + 3], "in physical order"
+        assert zone.nr_free == 4096 - BATCH, "what is kept is not free"
+        assert [zone.alloc() for _ in range(3)] == rest
+
+    def test_the_page_freed_last_is_taken_first(self, kernel):
+        zone = keeping(kernel)
+        pfns = [zone.alloc() for _ in range(8)]
+        for pfn in pfns[:3]:
+            zone.free(pfn)
+        assert movable_list(zone)[:3] == pfns[2::-1]
+        assert zone.alloc() == pfns[2]
+
+    def test_at_high_a_batch_is_given_back_from_the_end(self, kernel):
+        zone = keeping(kernel)
+        pfns = [zone.alloc() for _ in range(HIGH)]
+        for pfn in pfns[:-1]:
+            zone.free(pfn)
+        assert zone.nr_cached == HIGH - 1
+        zone.free(pfns[-1])
+        kept = HIGH - BATCH if kernel == "3.9" else BATCH
+        assert movable_list(zone) == pfns[::-1][:kept]
+        assert zone.nr_free == 4096 - kept
+
+    def test_a_region_is_not_free_while_one_of_its_pages_is_kept(self, kernel):
+        zone = keeping(kernel)
+        pfn = zone.alloc()
+        region = zone.region_of(pfn)
+        zone.free(pfn)
+        assert zone.region_nr_free[region] < zone.region_managed[region]
+        zone.changed_regions()
+        assert zone.drain() == BATCH
+        assert zone.region_nr_free[region] == zone.region_managed[region]
+        assert zone.changed_regions() == [region]
+        assert zone.nr_free == zone.managed
+        zone.check()
+
+    def test_each_cpu_has_its_own(self, kernel):
+        zone = keeping(kernel, nr_cpus=3)
+        pfn = zone.alloc(cpu=0)
+        zone.free(pfn, cpu=2)
+        assert [zone.pageset(cpu).count for cpu in range(3)] == [BATCH - 1, 0, 1]
+        assert zone.alloc(cpu=2) == pfn
+        assert zone.drain(0) == BATCH - 1
+        assert zone.nr_cached == 0
+
+    def test_reserved_and_cma_pages_ride_with_the_movable_ones(self, kernel):
+        zone = keeping(kernel)
+        pfn = zone.alloc(0, "unmovable")
+        reserved = zone.migratetypes[3]
+        for name in ("cma", reserved):
+            zone.set_pageblocks(pfn // 1024 * 1024, 1024, name)
+            zone.free(pfn)
+            assert movable_list(zone)[0] == pfn
+            assert zone.alloc() == pfn
+
+    def test_isolated_pages_bypass_the_lists(self, kernel):
+        zone = keeping(kernel)
+        pfn = zone.alloc()
+        zone.set_pageblocks(pfn // 1024 * 1024, 1024, "isolate")
+        zone.free(pfn)
+        assert pfn not in movable_list(zone)
+        assert zone.block_of(pfn).migratetype == "isolate"
+
+    def test_what_is_kept_cannot_be_freed_again(self, kernel):
+        zone = keeping(kernel)
+        pfn = zone.alloc()
+        zone.free(pfn)
+        before = zone.digest()
+        for call in (
+            lambda: zone.free(pfn),
+            lambda: zone.free(pfn, 0),
+            lambda: zone.free_batch([pfn]),
+            lambda: zone.split_allocated(pfn),
+        ):
+            with pytest.raises(pa.InvalidFree, match="already free, on a per-CPU list"):
+                call()
+        with pytest.raises(ValueError, match="is on a per-CPU list, expected free"):
+            zone.take_range(pfn, 1)
+        slots = np.array([pfn])
+        ops = np.zeros(1, pa.OP_DTYPE)
+        ops["op"] = 1
+        assert zone.run(ops, slots) == 1
+        assert zone.digest() == before
+        assert zone.block_of(pfn) == (pfn, 0, "pcp", None)
+
+    def test_a_snapshot_holds_the_lists(self, kernel):
+        zone = keeping(kernel, nr_cpus=2)
+        zone.free(zone.alloc(0, "unmovable"), cpu=1)
+        saved, lists = zone.snapshot(), [pcplists(zone, cpu) for cpu in range(2)]
+        zone.drain()
+        zone.alloc_batch([0] * 50)
+        zone.restore(saved)
+        assert [pcplists(zone, cpu) for cpu in range(2)] == lists
+        assert zone.digest() == saved.digest
+        with pytest.raises(ValueError, match="not of a zone like"):
+            keeping(kernel, nr_cpus=1).restore(saved)
+
+    def test_streams_and_batches_use_them(self, kernel):
+        single, batch, stream = (keeping(kernel, nr_cpus=2) for _ in range(3))
+        nr = 300
+        movable = single.migratetypes.index("movable")
+        pfns = [single.alloc(cpu=1) for _ in range(nr)]
+        assert batch.alloc_batch([0] * nr, cpu=1).tolist() == pfns
+        ops, slots = np.zeros(nr, pa.OP_DTYPE), np.full(nr, -1, np.int64)
+        ops["slot"] = np.arange(nr)
+        ops["migratetype"] = movable
+        assert stream.run(ops, slots, cpu=1) == 0
+        assert slots.tolist() == pfns
+        for pfn in pfns[::3]:
+            single.free(pfn, cpu=0)
+        batch.free_batch(pfns[::3], cpu=0)
+        ops["op"] = 1
+        stream.run(ops[::3].copy(), slots, cpu=0)
+        assert single.digest() == batch.digest() == stream.digest()
+
+
+class Test39:
+    def test_only_single_pages_are_kept(self):
+        zone = keeping("3.9")
+        zone.free(zone.alloc(1))
+        assert zone.nr_cached == 0
+        zone.free(zone.alloc(0))
+        assert zone.nr_cached == BATCH
+
+    def test_the_round_robin_frees_more_from_a_list_after_empty_ones(self):
+        """Lists 1 (reclaimable), 2 (movable), 0: the count grows with every list met."""
+        zone = keeping("3.9", batch=6, high=30, placement="sorted")
+        zone.set_pageblocks(1024, 1024, "unmovable")
+        zone.set_pageblocks(2048, 1024, "reclaimable")
+        pfns = {}
+        for name in ("unmovable", "reclaimable", "movable"):
+            pfns[name] = [zone.alloc(0, name) for _ in range(12)]
+        zone.drain()
+        for name in ("unmovable", "reclaimable"):
+            zone.free_batch(pfns[name][:11])
+        zone.free_batch(pfns["movable"][:7])
+        assert zone.pageset().lengths[:3].tolist() == [11, 11, 7]
+        zone.free(pfns["movable"][7])
+        assert zone.pageset().lengths[:3].tolist() == [9, 9, 6], "1 + 1 + 1, then 1 + 1 + 1"
+
+    def test_two_empty_lists_let_the_third_go_at_once(self):
+        zone = keeping("3.9")
+        pfns = [zone.alloc(0, "movable") for _ in range(HIGH)]
+        zone.free_batch(pfns)
+        assert zone.pageset().lengths[:3].tolist() == [0, 0, HIGH - BATCH]
+
+    def test_a_page_goes_back_as_the_type_noted_when_it_was_freed(self):
+        """``get_freepage_migratetype()``: what the pageblock became meanwhile does not matter."""
+        zone = keeping("3.9", placement="sorted")
+        pfn = zone.alloc()
+        zone.free(pfn)
+        zone.set_pageblocks(0, 1024, "unmovable")
+        zone.drain()
+        assert zone.block_of(pfn) == (0, 10, "free", "movable"), "though the pageblock is unmovable"
+
+    def test_a_refill_notes_the_type_of_the_request(self):
+        zone = keeping("3.9", nr_blocks=1, pageblock_order=10, placement="sorted")
+        zone.take_range(8, 1016)
+        zone.alloc(0, "unmovable")  # steals 4 pages of a movable pageblock
+        kept = pcplists(zone, 0)[0]
+        assert len(kept) == 3
+        zone.drain()
+        assert {zone.block_of(pfn).migratetype for pfn in kept} == {"unmovable"}
+
+    def test_a_dry_type_does_not_look_at_other_lists(self):
+        zone = keeping("3.9", nr_blocks=1)
+        zone.take_range(0, 1023)
+        zone.free(zone.alloc(0, "movable"))
+        assert zone.nr_cached == 1
+        with pytest.raises(pa.OutOfMemory):
+            zone.alloc(0, "unmovable")
+        assert zone.alloc(0, "movable") == 1023
+
+    def test_nothing_decays(self):
+        zone = keeping("3.9")
+        zone.alloc()
+        assert zone.decay() == 0
+        assert zone.nr_cached == BATCH - 1
+
+
+class Test612:
+    def test_orders_0_to_3_and_the_pageblock_order_are_kept(self):
+        zone = keeping(batch=64, high=4096, nr_blocks=8)
+        for order in range(11):
+            zone.free(zone.alloc(order))
+            kept = zone.nr_cached != 0
+            assert kept == (order in (0, 1, 2, 3, 9)), order
+            zone.drain()
+            assert zone.nr_free == zone.managed
+
+    def test_the_pageblock_order_has_one_list_for_movable_and_one_for_the_rest(self):
+        zone = keeping(batch=64, high=4096, nr_blocks=8)
+        for name, index in (("movable", 13), ("unmovable", 12), ("reclaimable", 12)):
+            zone.alloc(9, name)
+            assert zone.pageset().lengths[index] == 1, "two were taken"
+            zone.drain()
+
+    def test_high_order_refills_are_smaller_but_two_at_least(self):
+        zone = keeping(batch=63, high=1000)
+        for order, nr in ((1, 31), (2, 15), (3, 7), (9, 2)):
+            zone.alloc(order)
+            assert zone.pageset().lengths.max() == nr - 1
+            zone.drain()
+
+    def test_batches_double_while_nothing_is_freed(self):
+        zone = pa.Zone(GIB, region_pages=GIB, pagesets=pa.Pagesets())
+        taken = []
+        for _ in range(8):
+            before = zone.nr_free
+            zone.alloc()
+            taken.append(before - zone.nr_free)
+            zone.alloc_batch([0] * zone.pageset().count)
+        assert taken == [63 << factor for factor in (0, 1, 2, 3, 4, 5, 5, 5)]
+
+    def test_a_free_halves_the_exponent_of_the_next_batch(self):
+        zone = pa.Zone(GIB, region_pages=GIB, pagesets=pa.Pagesets())
+        pfns = zone.alloc_batch([0] * 4000)
+        assert zone.pageset().alloc_factor == 5
+        zone.free(int(pfns[0]))
+        assert zone.pageset().alloc_factor == 2
+
+    def test_refills_raise_high_up_to_high_max(self):
+        zone = keeping(batch=4, high=16)
+        assert zone.pageset().high == 16
+        tuned = small_zone(4, 1, pagesets=pa.Pagesets(batch=4, high=16, high_max=30))
+        tuned.alloc()
+        assert tuned.pageset().high == 20
+        tuned.alloc_batch([0] * 500)
+        assert tuned.pageset().high == 30
+
+    def test_a_refill_leaves_room_below_high(self):
+        """``max_nr_alloc``: at most high - count - batch, and a batch at least."""
+        zone = keeping(batch=4, high=12)
+        zone.alloc_batch([0] * 60)
+        zone.alloc(0, "unmovable")
+        assert zone.pageset().count <= 12
+
+    def test_frees_in_a_row_are_given_back_in_larger_batches(self):
+        zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=4, high=64, high_max=64))
+        pfns = zone.alloc_batch([0] * 200)
+        zone.drain()
+        counts = []
+        for pfn in pfns:
+            zone.free(int(pfn))
+            counts.append(zone.nr_cached)
+        drops = [a - b + 1 for a, b in pairwise(counts) if b < a]
+        assert drops[0] == 60, "free_count, at most high - batch"
+
+    def test_high_grows_to_hold_what_is_freed_in_a_row(self):
+        zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=4, high=16, high_max=100))
+        pfns = zone.alloc_batch([0] * 300)
+        zone.drain()
+        for _ in range(20):
+            zone.decay()
+        assert zone.pageset().high == 16
+        zone.free_batch(pfns)
+        assert zone.pageset().high == 100
+
+    def test_an_allocation_halves_free_count(self):
+        zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=8, high=64, high_max=64))
+        pfns = zone.alloc_batch([0] * 40)
+        zone.free_batch(pfns[:20])
+        assert zone.pageset().free_count == 20
+        zone.alloc()
+        assert zone.pageset().free_count == 10
+
+    def test_many_frees_of_high_order_are_not_kept(self):
+        """``free_high``: a batch freed in a row, the one before was of high order, and a batch is kept."""
+        zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=16, high=400, high_max=400))
+        pfns = zone.alloc_batch([3] * 10)
+        zone.drain()
+        for pfn, kept in zip(pfns, (8, 16, 0, 8), strict=False):
+            zone.free(int(pfn))
+            assert zone.nr_cached == kept
+
+    def test_a_list_is_emptied_before_the_next_and_the_freed_one_is_first(self):
+        zone = small_zone(
+            8, 1, placement="sorted", pagesets=pa.Pagesets(batch=6, high=24, high_max=24)
+        )
+        unmovable = [zone.alloc(0, "unmovable") for _ in range(20)]
+        movable = [zone.alloc(0, "movable") for _ in range(20)]
+        zone.drain()
+        for pfn in unmovable[:19]:
+            zone.free(pfn)
+        for pfn in movable[:5]:
+            zone.free(pfn)
+        lengths = zone.pageset().lengths
+        assert zone.nr_cached < 24
+        assert lengths[MOVABLE] == 0, "the list of the last free goes first"
+
+    def test_pages_go_back_as_what_their_pageblock_is_by_now(self):
+        zone = keeping(placement="sorted")
+        pfn = zone.alloc()
+        zone.free(pfn)
+        zone.set_pageblocks(0, 1024, "unmovable")
+        zone.drain()
+        assert zone.block_of(pfn).migratetype == "unmovable"
+
+    def test_decay_takes_an_eighth_of_high_and_gives_back_what_is_above(self):
+        zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=4, high=16, high_max=400))
+        pfns = zone.alloc_batch([0] * 600)
+        zone.drain()
+        zone.free_batch(pfns)
+        before = zone.pageset()
+        given = zone.decay()
+        after = zone.pageset()
+        assert after.high == max(before.high - before.high // 8, before.count - 128)
+        assert given == before.count - after.count
+        assert after.count <= after.high
+
+    def test_a_boot_pageset_keeps_nothing(self):
+        zone = small_zone(4, 1, pagesets=pa.Pagesets(batch=1, high=0, high_max=0))
+        zone.free(zone.alloc())
+        assert zone.nr_cached == 0
+
+
+class TestByRegion:
+    def test_refills_come_from_the_lowest_region_of_any_order(self):
+        chosen = {}
+        for by_region in (False, True):
+            zone = keeping(by_region=by_region, placement="sorted")
+            zone.take_range(3 * 1024, 1023)  # leaves one single page, in the highest region
+            chosen[by_region] = zone.region_of(zone.alloc())
+        assert chosen == {False: 3, True: 0}
+
+    def test_what_is_given_back_lies_in_the_highest_regions(self):
+        zone = keeping(by_region=True, placement="sorted")
+        zone.take_range(0, 4096)
+        zone.split_allocated(0)
+        for start in (1024, 2048, 3072):
+            zone.split_allocated(start)
+        high = [3072, 3080, 3090]
+        low = [0, 8, 16, 24, 32, 40, 48, 56]
+        for pfn in (high[0], *low[:4], high[1], *low[4:], high[2]):
+            zone.free(pfn)
+        assert zone.nr_cached == 11
+        zone.free(2048)
+        assert zone.nr_cached == 4
+        assert movable_list(zone) == low[:3:-1], "the latest of the lowest region stay"
+        assert zone.block_of(3072).state == "free"
+
+    def test_a_wide_zone_gathers_in_pieces(self):
+        zone = pa.Zone(
+            1 << 22,
+            region_pages=1024,
+            pagesets=pa.Pagesets(batch=500, high=2000, high_max=2000, by_region=True),
+        )
+        pfns = zone.alloc_batch([0] * 40_000)
+        zone.free_batch(np.random.default_rng(0).permutation(pfns))
+        zone.check()
+        zone.drain()
+        zone.check()
+        assert zone.nr_free == zone.managed
+
+
+class TestWholeRuns:
+    """Whole blocks that are given back at once leave the lists that single pages would."""
+
+    @pytest.mark.parametrize("step", [1, -1])
+    def test_buddies_in_a_row_come_back_as_one_block(self, step, placement):
+        zone = small_zone(
+            4, 1, placement=placement, pagesets=pa.Pagesets(batch=63, high=2048, high_max=2048)
+        )
+        zone.take_range(0, 1024)
+        zone.split_allocated(0)
+        for pfn in range(1024)[::step]:
+            zone.free(pfn)
+        plain = small_zone(4, 1, placement=placement)
+        plain.take_range(0, 1024)
+        plain.split_allocated(0)
+        zone.drain()
+        for pfn in range(1024):
+            plain.free(pfn)
+        for order in range(11):
+            assert sorted(freelist(zone, order, "movable")) == sorted(
+                freelist(plain, order, "movable")
+            )
+        zone.check()
+
+
+class TestChecks:
+    """`Zone.check` notices what cannot be."""
+
+    def test_a_kept_page_that_is_on_no_list(self):
+        zone = keeping()
+        pfn = zone.alloc()
+        corrupt(zone, "tags", pfn, 0x71)
+        with pytest.raises(pa.CorruptZone, match="pagesets hold 3 pages, the tags show 4"):
+            zone.check()
+
+    def test_a_kept_page_whose_tag_says_otherwise(self):
+        zone = keeping()
+        pfn = zone.alloc()
+        corrupt(zone, "tags", pfn, 0x71)
+        corrupt(zone, "tags", pfn + 1, 0x11)
+        with pytest.raises(pa.CorruptZone, match=f"names frame {pfn + 1}, which is no such block"):
+            zone.check()
+
+    def test_a_page_that_is_kept_twice(self):
+        zone = keeping()
+        pfn = zone.alloc()
+        zone.free(pfn)
+        corrupt(zone, MOVABLE, 0, pfn + 1, cpu=0)
+        with pytest.raises(pa.CorruptZone, match=f"names frame {pfn + 1}, which stands elsewhere"):
+            zone.check()
+
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [
+            ("count", 7, "counts 7 pages, its lists hold 4"),
+            ("high", 13, "state of 13"),
+            ("alloc_factor", 6, "state of 6"),
+            ("free_count", 5000, "state of 5000"),
+        ],
+    )
+    def test_impossible_states(self, field, value, message):
+        zone = keeping()
+        zone.free(zone.alloc())
+        corrupt(zone, field, 0, value, cpu=0)
+        with pytest.raises(pa.CorruptZone, match=message):
+            zone.check()
+
+
+def test_hostile_snapshots_with_pagesets_are_refused():
+    zone = keeping(nr_cpus=2)
+    zone.alloc_batch([0, 1, 2, 3, 9, 0, 0], cpu=1)
+    image = zone.snapshot().image
+    rng = np.random.default_rng(5)
+    before = zone.digest()
+    nr_refused = 0
+    for at in rng.integers(0, 3000, 300):
+        bad = bytearray(image)
+        bad[at] ^= int(rng.integers(1, 256))
+        try:
+            zone.restore(pa.ZoneSnapshot(bytes(bad)))
+        except ValueError:
+            nr_refused += 1
+            assert zone.digest() == before
+        else:
+            zone.check()
+            zone.drain()
+            zone.restore(pa.ZoneSnapshot(image))
+    assert nr_refused > 100
