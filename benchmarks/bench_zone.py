@@ -4,11 +4,9 @@ bulk, pair, coin, mixed and order9 are described in `streams`; alloc_only and
 free_only take a fragmented zone apart and put it together again.
 """
 
-import statistics
-import time
-
 import numpy as np
 import pytest
+from rounds import measure
 from streams import MOVABLE, Scenario, prepare
 
 from pasralloc import OP_DTYPE, Zone
@@ -17,39 +15,6 @@ GIB = 1 << 18
 CASES = [(1, r) for r in (8, 64, 256)] + [(g, r) for g in (16, 256) for r in (8, 64, 512, 4096)]
 NAMES = ("bulk", "pair", "coin", "mixed", "order9")
 NR_OPS = {1: 1_000_000, 16: 2_000_000, 256: 1_000_000}
-ROUNDS = {1: 9, 16: 7, 256: 5}
-
-
-def measure(benchmark, linux, in_regions, gib, **info):
-    """Time whole streams from one snapshot each, both placements in turn, and keep the ratio of each round.
-
-    The machine's speed drifts between rounds more than the placements differ,
-    so only what was measured side by side is compared.
-    """
-    seconds = []
-
-    def set_up():
-        linux.reset()
-        start = time.perf_counter()
-        assert linux.run() == 0
-        seconds.append(time.perf_counter() - start)
-        in_regions.reset()
-
-    nr_failed = benchmark.pedantic(
-        in_regions.run, setup=set_up, rounds=ROUNDS[gib], warmup_rounds=1
-    )
-    assert nr_failed == 0
-    for scenario in (linux, in_regions):
-        scenario.zone.check()
-    benchmark.extra_info.update(info, gib=gib)
-    if benchmark.stats:
-        nr_ops = len(linux.ops)
-        ours, theirs = benchmark.stats.stats.data, seconds[1:]
-        benchmark.extra_info.update(
-            linux_ns=statistics.median(theirs) / nr_ops * 1e9,
-            sorted_ns=statistics.median(ours) / nr_ops * 1e9,
-            ratio=statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
-        )
 
 
 def zones(gib, regions):

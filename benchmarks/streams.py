@@ -9,6 +9,8 @@ coin   zone filled at order 0, a random half freed, then allocations and frees b
 mixed  70 % filled with orders 85/5/4/3 % for 0 to 3, 2 % order 9, 1 % others; then
        {free a random block, allocate one of a random order}
 order9 half the zone filled at order 9, then {free a random block, allocate one}
+kernbench  processes that come and go, a page cache that grows to a limit, and slab
+       pages, as while a kernel is compiled (see `compiles`)
 """
 
 from __future__ import annotations
@@ -78,6 +80,59 @@ def coin_flips(rng: np.random.Generator, is_live: np.ndarray, nr_ops: int) -> np
     return ops
 
 
+def compiles(
+    rng: np.random.Generator, nr_ops: int, nr_pages: int, nr_processes: int = 4
+) -> np.ndarray:
+    """Allocations and frees as while a kernel is compiled.
+
+    Of *nr_processes* at a time each allocates 500 to 5000 single movable pages, with
+    every twentieth request a page table or slab page (unmovable, order 0 to 3)
+    and every tenth a page of the cache. A process frees all of its own when it
+    ends, slab pages half of the time; the cache keeps a quarter of memory and
+    gives up its oldest pages.
+    """
+    ops = np.zeros(nr_ops, OP_DTYPE)
+    slots, freed = iter(range(nr_pages)), []
+    processes: list[list[int]] = [[] for _ in range(nr_processes)]
+    wanted = rng.integers(500, 5000, nr_processes).tolist()
+    cache: list[int] = []
+    kinds = rng.random(nr_ops).tolist()
+    small = rng.choice(4, nr_ops, p=[0.6, 0.2, 0.1, 0.1]).tolist()
+    turns = rng.integers(0, nr_processes, nr_ops).tolist()
+    at = 0
+
+    def put(op: int, slot: int, order: int = 0, migratetype: int = MOVABLE) -> None:
+        nonlocal at
+        if at < nr_ops:
+            ops[at] = (op, order, migratetype, 0, slot)
+        at += 1
+
+    while at < nr_ops:
+        i = turns[at]
+        slot = freed.pop() if freed else next(slots)
+        if kinds[at] < 0.1:
+            put(0, slot)
+            cache.append(slot)
+            if len(cache) > nr_pages // 4:
+                put(1, cache[0])
+                freed.append(cache.pop(0))
+        elif kinds[at] < 0.15:
+            keep = kinds[at] < 0.125
+            put(0, slot, small[at], 0)
+            if not keep:
+                processes[i].append(slot)
+        else:
+            put(0, slot)
+            processes[i].append(slot)
+        if len(processes[i]) >= wanted[i]:
+            for slot in processes[i]:
+                put(1, slot)
+            freed += processes[i]
+            processes[i] = []
+            wanted[i] = 500 + int(kinds[min(at, nr_ops - 1)] * 4500)
+    return ops
+
+
 def prepare(name: str, zone: Zone, nr_ops: int, seed: int = 0) -> Scenario:
     """Bring a fresh *zone* into the starting state of scenario *name*."""
     rng = np.random.default_rng(seed)
@@ -108,4 +163,7 @@ def prepare(name: str, zone: Zone, nr_ops: int, seed: int = 0) -> Scenario:
     if name == "order9":
         slots = zone.alloc_batch(np.full(nr_pages // 1024, 9, np.uint8))
         return Scenario(zone, pairs(rng, len(slots), nr_ops // 2, 9), slots)
+    if name == "kernbench":
+        ops = compiles(rng, nr_ops, nr_pages)
+        return Scenario(zone, ops, np.full(int(ops["slot"].max()) + 1, -1, np.int64))
     raise ValueError(f"unknown scenario {name!r}")

@@ -16,17 +16,42 @@ from rich.table import Table
 def main(path):
     console = Console(width=100)
     benchmarks = json.loads(Path(path).read_text())["benchmarks"]
+    infos = [entry["extra_info"] for entry in benchmarks if "scenario" in entry["extra_info"]]
     cells = {
         (info["scenario"], info["gib"], info["regions"]): info
-        for info in (entry["extra_info"] for entry in benchmarks)
-        if "scenario" in info
+        for info in infos
+        if "pagesets" not in info
     }
     table = Table(title="ns per operation, median of rounds; ratio: median of the rounds' ratios")
-    for heading in ("scenario", "GiB", "regions", "linux", "sorted", "sorted/linux"):
+    for heading in ("scenario", "GiB", "regions", "pagesets", "linux", "sorted", "sorted/linux"):
         table.add_column(heading, justify="left" if heading == "scenario" else "right")
-    for (name, gib, regions), info in cells.items():
-        numbers = f"{info['linux_ns']:.1f}", f"{info['sorted_ns']:.1f}", f"{info['ratio']:.2f}"
-        table.add_row(name, str(gib), str(regions), *numbers)
+    for info in infos:
+        if info.get("pagesets") != "by region":
+            table.add_row(
+                info["scenario"],
+                str(info["gib"]),
+                str(info["regions"]),
+                info.get("pagesets", "none"),
+                f"{info['linux_ns']:.1f}",
+                f"{info['sorted_ns']:.1f}",
+                f"{info['ratio']:.2f}",
+            )
+    console.print(table)
+    table = Table(
+        title="sorted, with pagesets by region over plain ones; free regions once drained"
+    )
+    for heading in ("scenario", "plain", "by region", "ratio", "plain free", "by region free"):
+        table.add_column(heading, justify="left" if heading == "scenario" else "right")
+    for info in infos:
+        if info.get("pagesets") == "by region":
+            table.add_row(
+                info["scenario"],
+                f"{info['linux_ns']:.1f}",
+                f"{info['sorted_ns']:.1f}",
+                f"{info['ratio']:.2f}",
+                str(info["free_regions_plain"]),
+                str(info["free_regions_by_region"]),
+            )
     console.print(table)
     table = Table(title="sorted, 4096 against 8 regions, each over linux of its own rounds")
     for heading in ("scenario", "GiB", "ratio"):

@@ -1,6 +1,4 @@
 from pasralloc._core.batchcalls import OP_DTYPE as OP_DTYPE
-from pasralloc._core.sizing import Pageset as Pageset
-from pasralloc._core.sizing import Pagesets as Pagesets
 from pasralloc._core.snapshot import ZoneSnapshot as ZoneSnapshot
 from pasralloc._core.textparser import EVENT_DTYPE as EVENT_DTYPE
 from pasralloc._core.zonebase import BLOCK_DTYPE as BLOCK_DTYPE
@@ -19,6 +17,8 @@ from pasralloc.errors import TraceFormatError as TraceFormatError
 from pasralloc.policy.presets import Policy as Policy
 from pasralloc.sim.replay import Result as Result
 from pasralloc.sim.replay import replay as replay
+from pasralloc.sizing import Pageset as Pageset
+from pasralloc.sizing import Pagesets as Pagesets
 from pasralloc.trace.startmap import StartMap as StartMap
 from pasralloc.trace.trace import Trace as Trace
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pasralloc.errors import OutOfMemory
+from pasralloc.testing import pagesets
 
 ALLOC, FREE, BATCHED, LOST = 1, 2, 3, 7
 FAILED, OLD_NAME, UNTIMED = 1, 8, 16
@@ -85,9 +86,19 @@ class ReplayModel:
                 for pfn in [pfn for pfn in self.zone.allocated if page <= pfn < page + nr]:
                     self.zone.split_allocated(pfn, 0)
             for each in range(page, page + nr):
-                pfn = self.allocate(0, migratetype) if anew else each
+                pfn = self.place_anew(migratetype) if anew else each
                 self.live[each] = Block(each, 0, pfn, is_of_start=True)
         self.start()
+
+    def place_anew(self, migratetype):
+        """Find a page in the zone itself: pagesets do not matter before the trace begins."""
+        try:
+            pfn = self.zone.find_flagged(0, migratetype, 0)
+        except OutOfMemory:
+            self.counts["failures"] += 1
+            return None
+        self.zone.allocated[pfn] = 0, migratetype
+        return pfn
 
     def start(self):
         self.measure()
@@ -137,7 +148,8 @@ class ReplayModel:
         for event in events:
             self.step(**event)
 
-    def step(self, event, pfn=-1, order=0, migratetype=-1, flags=0, time_ns=0):
+    def step(self, event, pfn=-1, order=0, migratetype=-1, flags=0, time_ns=0, cpu=0):
+        self.cpu = cpu % max(len(self.zone.pagesets), 1)
         if not flags & UNTIMED:
             if not self.is_timed:
                 self.is_timed = True
@@ -166,17 +178,22 @@ class ReplayModel:
         self.look()
 
     def allocate(self, order, migratetype):
-        try:
-            return self.zone.alloc(order, migratetype)
-        except OutOfMemory:
-            self.counts["failures"] += 1
-            return None
+        for is_last in (False, True):
+            try:
+                return self.zone.alloc(order, migratetype, self.cpu)
+            except OutOfMemory:
+                if is_last or not self.zone.pagesets:
+                    break
+                for cpu in range(len(self.zone.pagesets)):
+                    pagesets.drain(self.zone, cpu)
+        self.counts["failures"] += 1
+        return None
 
     def release(self, block):
         if block.pfn is None:
             self.counts["unplaced_frees"] += 1
         else:
-            self.zone.free(block.pfn)
+            self.zone.free(block.pfn, cpu=self.cpu)
         for page in block.pages:
             del self.live[page]
 

@@ -75,14 +75,14 @@ class TestSizes:
         [
             ("6.12", {"nr_cpus": 0}, "nr_cpus must be 1 to 4096, got 0"),
             ("6.12", {"nr_cpus": 2.5}, "nr_cpus must be an integer, got 2.5"),
-            ("6.12", {"batch": 0}, "batch must be 1 to 4096, got 0"),
+            ("6.12", {"batch": 0}, "batch must be 1 to 32768, got 0"),
             ("6.12", {"batch": 8, "high": 8}, "high must be at least two batches of 8 .* got 8"),
             (
                 "6.12",
                 {"batch": 8, "high": 20, "high_max": 19},
-                "high_max must be 20 to 4096, got 19",
+                "high_max must be at least the high of 20 pages, got 19",
             ),
-            ("6.12", {"high": 5000}, "high must be 0 to 4096, got 5000"),
+            ("6.12", {"high": 1 << 25}, "high must be 0 to 16777216, got 33554432"),
             ("3.9", {"batch": 8, "high": 7}, "high must be at least the batch of 8 .* got 7"),
             ("3.9", {"high_max": 9}, "high_max needs kernel='6.12'"),
             ("6.12", {"by_region": True, "placement": "linux"}, "need lists in region order"),
@@ -291,6 +291,14 @@ class Test39:
         zone.drain()
         assert {zone.block_of(pfn).migratetype for pfn in kept} == {"unmovable"}
 
+    def test_cma_pages_of_a_refill_stay_cma_pages(self):
+        zone = keeping("3.9", nr_blocks=1)
+        zone.set_pageblocks(0, 1024, "cma")
+        zone.alloc(0, "movable")
+        kept = pcplists(zone, 0)[2]
+        zone.drain()
+        assert {zone.block_of(pfn).migratetype for pfn in kept} == {"cma"}
+
     def test_a_dry_type_does_not_look_at_other_lists(self):
         zone = keeping("3.9", nr_blocks=1)
         zone.take_range(0, 1023)
@@ -360,9 +368,19 @@ class Test612:
     def test_a_refill_leaves_room_below_high(self):
         """``max_nr_alloc``: at most high - count - batch, and a batch at least."""
         zone = keeping(batch=4, high=12)
-        zone.alloc_batch([0] * 60)
-        zone.alloc(0, "unmovable")
-        assert zone.pageset().count <= 12
+        taken = []
+        for _ in range(4):
+            before = zone.nr_free
+            zone.alloc()
+            taken.append(before - zone.nr_free)
+            zone.alloc_batch([0] * zone.pageset().count)
+        assert taken == [4, 8, 8, 8]
+
+    def test_a_refill_keeps_cma_and_other_memory_in_balance(self):
+        zone = keeping(placement="sorted")
+        zone.set_pageblocks(1024, 3072, "cma")
+        assert zone.region_of(zone.alloc(0, "movable")) == 1, "three quarters are CMA memory"
+        assert zone.region_of(zone.alloc(0, "unmovable")) == 0
 
     def test_frees_in_a_row_are_given_back_in_larger_batches(self):
         zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=4, high=64, high_max=64))

@@ -17,7 +17,7 @@ from pasralloc.trace.trace import Trace
 
 NAMES = ("unmovable", "movable", "reclaimable")
 TYPE_MAP = [0, 1, 2, 0, 1, *[0] * 11]
-FIELDS = ("event", "pfn", "order", "migratetype", "flags", "time_ns")
+FIELDS = ("event", "pfn", "order", "migratetype", "flags", "time_ns", "cpu")
 EXTREMES = (-(2**63), -1, 2**31, 2**45, 2**63 - 1)
 
 
@@ -66,13 +66,28 @@ def assert_same(zone, got, model):
         zone.check()
         assert zone.region_nr_free.tolist() == model.zone.region_nr_free()
         assert zone.region_managed.tolist() == model.zone.region_managed()
+        names = (*zone.migratetypes, "parked", "pcp")
         blocks = {
-            (block["pfn"], block["order"], NAMES[block["migratetype"]], block["is_free"])
+            (block["pfn"], block["order"], names[block["migratetype"]], block["is_free"])
             for block in zone.blocks()
         }
         free = {(pfn, *key, True) for pfn, key in model.zone.free_blocks().items()}
-        assert blocks == free | {(pfn, *key, False) for pfn, key in model.zone.allocated.items()}
+        used = {(pfn, *key, False) for pfn, key in model.zone.allocated.items()}
+        cached = {(pfn, order, "pcp", False) for pfn, order in model.zone.cached.items()}
+        assert blocks == free | used | cached
 
+
+POLICIES = [
+    pa.Policy(name="linux", placement="linux"),
+    pa.Policy(name="sorted", placement="sorted"),
+    pa.Policy(name="v3", placement="biased", region_allocator="when-dry"),
+    pa.Policy(name="linux-pcp", placement="linux", pagesets=pa.Pagesets(nr_cpus=2)),
+    pa.Policy(
+        name="sorted-pcp",
+        placement="sorted",
+        pagesets=pa.Pagesets(nr_cpus=2, batch=3, high=9, by_region=True),
+    ),
+]
 
 # Few places and a small zone, so that events collide and memory runs out.
 places = st.builds(
@@ -87,6 +102,7 @@ wild_events = st.fixed_dictionaries(
         "pfn": st.one_of(places, st.sampled_from(EXTREMES)),
         "order": st.one_of(orders, st.sampled_from([-1, 11, 127, -127])),
         "migratetype": st.sampled_from([-127, -1, 3, 4, 15, 127]),
+        "cpu": st.sampled_from([0, 1, 7, 65535]),
         "flags": st.sampled_from([0, 1, 8, 16, 255]),
         "time_ns": st.sampled_from([0, *EXTREMES]),
     }
@@ -122,6 +138,7 @@ def hostile_events(draw, min_size=15, max_size=45):
                 "pfn": page,
                 "order": order if kind not in ("batched", "old") else 0,
                 "migratetype": draw(st.integers(0, 4)),
+                "cpu": draw(st.integers(0, 3)),
                 "flags": (8 if kind == "old" else 0) | draw(st.sampled_from([0, 0, 0, 0, 16])),
                 "time_ns": time_ns,
             }
@@ -148,7 +165,7 @@ def scenes(draw):
     return {
         "nr_pages": nr_pages,
         "region_pages": 1024 * draw(st.integers(1, 2)),
-        "placement": draw(st.sampled_from(["linux", "sorted"])),
+        "policy": draw(st.sampled_from(POLICIES)),
         "start_map": draw(st.one_of(st.none(), start_maps(nr_pages))),
         "anew": draw(st.booleans()),
     }
@@ -159,7 +176,9 @@ def open_scene(scene, nr_traced, free_on_batched=False):
     start_map = scene["start_map"]
     options = {
         "region_pages": scene["region_pages"],
-        "placement": scene["placement"],
+        "placement": scene["policy"].placement,
+        "region_allocator": scene["policy"].region_allocator,
+        "pagesets": scene["policy"].pagesets,
         "absent": start_map.absent_ranges() if start_map is not None else [],
     }
     zone = pa.Zone(scene["nr_pages"], **options)
@@ -192,15 +211,15 @@ def test_any_events_do_to_a_zone_what_the_model_says(scene, events, size, extra,
 
 
 @pytest.mark.parametrize("seed_number", range(6))
-@pytest.mark.parametrize("placement", ["linux", "sorted"])
-def test_a_long_workload_in_too_little_memory_does_what_the_model_says(seed_number, placement):
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+def test_a_long_workload_in_too_little_memory_does_what_the_model_says(seed_number, policy):
     """Mostly sound events, of more pages than the zone has, with some lost on the way."""
     rng = np.random.default_rng(seed_number)
     start_map = pa.StartMap([700, 400, 948, 1024, 1024], [UNMOVABLE, MOVABLE, FREE, ABSENT, FREE])
     scene = {
         "nr_pages": 5120 - 1024,
         "region_pages": 1024,
-        "placement": placement,
+        "policy": policy,
         "anew": seed_number % 2 == 0,
         "start_map": start_map,
     }
@@ -218,7 +237,8 @@ def test_a_long_workload_in_too_little_memory_does_what_the_model_says(seed_numb
             live[page] = order
             record = {"event": 1, "pfn": page, "order": order, "migratetype": int(rng.integers(3))}
         if rng.random() < 0.97:
-            events.append({**record, "flags": 0, "time_ns": time_ns})
+            cpu = len(events) % 3
+            events.append({**record, "flags": 0, "time_ns": time_ns, "cpu": cpu})
     zone, replayer, model = open_scene(scene, 8192)
     replayer.feed(as_events(events))
     model.feed(events)
@@ -247,17 +267,20 @@ def test_a_replay_of_text_does_what_the_model_says(scene, drawn, is_batched_only
         now_us += event["time_ns"] % 7 if is_timed else 0
         text = TEXT[event["event"]].format(**event)
         seconds = f"{now_us // 10**6}.{now_us % 10**6:06}"
-        lines.append(f" sh-1 [000] {seconds}: {text}" if is_timed else text)
+        cpu = event["cpu"] % 1000
+        lines.append(f" sh-1 [{cpu:03}] {seconds}: {text}" if is_timed else text)
         order = event["order"] if event["event"] != 3 else 0
         flags = 0 if is_timed else 16
-        records.append({**event, "order": order, "flags": flags, "time_ns": now_us * 1000})
+        records.append(
+            {**event, "order": order, "flags": flags, "time_ns": now_us * 1000, "cpu": cpu}
+        )
     if not lines:
         return
     reader = TextReader("text", io.BytesIO("\n".join(lines).encode()))
     trace = Trace(reader, scene["start_map"], "unmovable,movable,reclaimable,reserve,cma,isolate")
     result = pa.replay(
         trace,
-        scene["placement"],
+        scene["policy"],
         region_pages=scene["region_pages"],
         start="booted" if scene["anew"] else "recorded",
         memory_pages=scene["nr_pages"],

@@ -13,7 +13,7 @@ from pasralloc._core.types cimport (
 from types import NoneType
 
 from pasralloc._core.generations import GENERATIONS
-from pasralloc._core.sizing import Pagesets
+from pasralloc.sizing import Pagesets
 from pasralloc.choices import unknown
 
 PLACEMENTS = {"linux": 0, "sorted": PASR_MODE_SORTED, "biased": PASR_MODE_SORTED | PASR_MODE_BIASED}

@@ -44,6 +44,7 @@ ctypedef struct pages_t:
 
 ctypedef struct replay_t:
     pasr_zone_t *zone
+    uint32_t cpu                         # of the event, as one of those that have a pageset
     pasr_idx_t *names                    # per traced page: 1 + frame of the block that starts there, 0, or UNPLACED
     pages_t *pages                       # per 64 traced pages
     uint64_t nr_pages                    # traced pages [0, nr_pages) have entries

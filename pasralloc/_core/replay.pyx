@@ -15,10 +15,11 @@ from pasralloc._core.events cimport (
     PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_FREE_BATCHED, PASR_EVENT_LOST,
     PASR_EVENT_OLD_NAME, PASR_EVENT_UNTIMED, pasr_event_t,
 )
+from pasralloc._core.pcp cimport pcp_alloc_block, pcp_drain, pcp_free
 from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated, zone_take_range
-from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc, zone_free
+from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_region_t, pasr_zone_t,
+    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_pageset_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_block_of, zone_spans,
@@ -165,7 +166,7 @@ cdef void release(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
     if r.names[head] == UNPLACED:
         r.counts.unplaced_frees += 1
     else:
-        zone_free(r.zone, pfn_of(r.zone, frame_of(r, head)), -1)
+        pcp_free(r.zone, r.cpu, pfn_of(r.zone, frame_of(r, head)), -1)
     r.names[head] = 0
     set_free(r, head, nr)
 
@@ -191,12 +192,27 @@ cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
         page += 1
 
 
+cdef int64_t place_on_cpu(replay_t *r, uint32_t order, uint32_t migratetype) noexcept nogil:
+    """Allocate through the pageset; before that fails all pagesets are drained, as direct reclaim does."""
+    cdef pasr_pageset_t *pagesets = r.zone.pagesets
+    cdef uint32_t cpu
+    cdef int64_t idx = pcp_alloc_block(r.zone, &pagesets[r.cpu], order, migratetype, 0)
+    if idx >= 0:
+        return idx
+    for cpu in range(r.zone.nr_cpus):
+        pcp_drain(r.zone, cpu)
+    return pcp_alloc_block(r.zone, &pagesets[r.cpu], order, migratetype, 0)
+
+
 cdef inline void take(replay_t *r, uint64_t page, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
     cdef uint64_t nr = <uint64_t> 1 << order, i
     cdef int64_t idx
     if cython.unlikely(any_live(r, page, nr)):
         give_way(r, page, nr)
-    idx = alloc_block(r.zone, order, migratetype, 0, mode)
+    if r.zone.nr_cpus == 0:
+        idx = alloc_block(r.zone, order, migratetype, 0, mode)
+    else:
+        idx = place_on_cpu(r, order, migratetype)
     set_live(r, page, nr)
     if cython.likely(idx >= 0):
         r.names[page] = <pasr_idx_t> idx + 1
@@ -255,8 +271,13 @@ cdef void give_back_pieces(replay_t *r, uint64_t page, uint64_t nr) noexcept nog
 cdef inline void give_back(replay_t *r, uint64_t page, uint32_t order, int mode) noexcept nogil:
     cdef uint64_t nr = <uint64_t> 1 << order
     cdef pasr_idx_t name = r.names[page]
+    cdef int error
     if cython.likely(name != 0 and name != UNPLACED and is_live(r, page)):
-        if cython.likely(free_block(r.zone, pfn_of(r.zone, name - 1), order, mode) == PASR_OK):
+        if r.zone.nr_cpus == 0:
+            error = free_block(r.zone, pfn_of(r.zone, name - 1), order, mode)
+        else:
+            error = pcp_free(r.zone, r.cpu, pfn_of(r.zone, name - 1), order)
+        if cython.likely(error == PASR_OK):
             r.names[page] = 0
             set_free(r, page, nr)
             return
@@ -305,6 +326,8 @@ cdef inline void keep_time(replay_t *r, const pasr_event_t *e) noexcept nogil:
 
 cdef inline void step(replay_t *r, const pasr_event_t *e, int mode) noexcept nogil:
     keep_time(r, e)
+    if r.zone.nr_cpus != 0:
+        r.cpu = e.cpu % r.zone.nr_cpus
     if e.event == PASR_EVENT_FREE:
         if not is_good(r, e):
             r.counts.bad_records += 1

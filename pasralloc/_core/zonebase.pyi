@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer, disjoint_base
 
-from pasralloc._core.sizing import Pagesets
 from pasralloc._core.snapshot import ZoneSnapshot
+from pasralloc.sizing import Pagesets
 
 BLOCK_DTYPE: np.dtype[np.void]
 RECORD_DTYPE: np.dtype[np.void]

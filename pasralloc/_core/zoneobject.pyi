@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Buffer
 
-from pasralloc._core.sizing import Pagesets
 from pasralloc._core.zonepagesets import ZonePagesets
+from pasralloc.sizing import Pagesets
 
 ALLOC_NON_BLOCK: int
 ALLOC_HIGHATOMIC: int

@@ -1,7 +1,7 @@
 from typing import SupportsIndex
 
-from pasralloc._core.sizing import Pageset
 from pasralloc._core.zoneranges import ZoneRanges
+from pasralloc.sizing import Pageset
 
 class ZonePagesets(ZoneRanges):
     def pageset(self, cpu: SupportsIndex = 0) -> Pageset: ...

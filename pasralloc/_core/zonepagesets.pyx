@@ -8,7 +8,7 @@ from pasralloc._core.types cimport PASR_NR_PCPLISTS, pasr_pageset_t
 
 import numpy as np
 
-from pasralloc._core.sizing import Pageset
+from pasralloc.sizing import Pageset
 
 
 cdef class ZonePagesets(ZoneRanges):

@@ -13,7 +13,7 @@ from pasralloc._core.types cimport (
     PASR_RULES_STEAL, PASR_TOP_PAGES,
 )
 
-from pasralloc._core.sizing import min_watermark
+from pasralloc.sizing import min_watermark
 from pasralloc.choices import unknown
 from pasralloc.errors import InvalidFree
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from pasralloc.policy.presets import Policy
 from pasralloc.sim.replay import Result
 from pasralloc.trace.trace import Trace
 
@@ -69,6 +71,7 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
         "lost_events": s["lost"] + max(0, s["entries_written"] - s["entries_in_buffer"]),
         "backward_time_steps": s["backwards"],
         "batched_ignored": counts["batched"],
+        "fallbacks_per_million": _fallbacks(s["by_kind"]),
         "tasks": len(trace.tasks),
         "pfn_radix": "hexadecimal" if s["saw_hex"] else "decimal",
         "migratetypes": {
@@ -90,14 +93,22 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
         "added_pages": counts["added_pages"],
         "memory_pages": result.provenance["memory_pages"],
         "region_pages": result.provenance["region_pages"],
-        "assumptions": _assumptions(trace),
+        "assumptions": _assumptions(trace, result.policy),
     }
 
 
-def _assumptions(trace: Trace) -> list[str]:
+def _fallbacks(by_kind: Sequence[int]) -> float | None:
+    """Fallback events of the traced kernel per million allocations, or None where it allocated nothing."""
+    nr_allocs = by_kind[KINDS["alloc"]]
+    return by_kind[KINDS["extfrag"]] * 1e6 / nr_allocs if nr_allocs else None
+
+
+def _assumptions(trace: Trace, policy: Policy) -> list[str]:
     """List what moves the answer and is not in the trace."""
     assumptions = [
-        "all memory is one zone, without per-CPU lists, watermarks or reclaim",
+        "all memory is one zone, without watermarks or reclaim"
+        if policy.pagesets is not None
+        else "all memory is one zone, without per-CPU lists, watermarks or reclaim",
         "a region holds adjacent pages: interleaving over channels or ranks would defeat it",
         "clean page cache stays in memory",
     ]

@@ -80,6 +80,13 @@ class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     default=None,
     help="Migratetypes in the traced kernel's order, joined by commas.  [default: inferred]",
 )
+@click.option(
+    "--cpus",
+    type=click.IntRange(0, 4096),
+    default=0,
+    show_default=True,
+    help="Put per-CPU pagesets of so many CPUs in front of every policy.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 4 if events were lost or do not parse.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
@@ -90,6 +97,7 @@ def command(
     start: str,
     start_map: str | None,
     migratetypes: str | None,
+    cpus: int,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -103,6 +111,7 @@ def command(
     from pasralloc.analysis.quality import assess, below_standard
     from pasralloc.cli.progress import ReadProgress, status
     from pasralloc.comparison import compare
+    from pasralloc.policy.presets import with_cpus
     from pasralloc.report.comparison import print_comparison, to_json
     from pasralloc.trace.trace import Trace
 
@@ -114,7 +123,7 @@ def command(
         with status() as progress:
             results = compare(
                 loaded,
-                policies or ("linux", "sorted"),
+                [with_cpus(name, cpus) for name in policies or ("linux", "sorted")],
                 region_pages=region_pages,
                 start=start,
                 memory_pages=memory_pages,

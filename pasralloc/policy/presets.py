@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pasralloc.choices import unknown
+from pasralloc.sizing import Pagesets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Policy:
         Whether bugs of the posted sorted-buddy series that move pages are kept.
     region_allocator : {None, "when-dry", "lowest-first"}
         Whether and when completely free regions leave the lists.
+    pagesets : Pagesets, optional
+        Per-CPU pagesets in front of the zone; none by default.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Policy:
     kernel: str = "6.12"
     quirks: str = "fixed"
     region_allocator: str | None = None
+    pagesets: Pagesets | None = None
 
 
 PRESETS = {
@@ -55,3 +59,9 @@ def policy_of(policy: str | Policy) -> Policy:
     if policy in PRESETS:
         return PRESETS[policy]
     raise ValueError(unknown("policy", policy, PRESETS))
+
+
+def with_cpus(policy: str | Policy, nr_cpus: int) -> Policy:
+    """Put the pagesets of so many CPUs in front of a policy; 0 leaves it as it is."""
+    policy = policy_of(policy)
+    return replace(policy, pagesets=Pagesets(nr_cpus=nr_cpus)) if nr_cpus else policy

@@ -59,6 +59,10 @@ def _policy_as_json(result: Result) -> dict[str, Any]:
             for time_ns, region, is_empty in result.transitions.tolist()
         ],
         "failures": result.counts["failures"],
+        "fallbacks": {
+            "count": result.nr_extfrag,
+            "per_million_allocs": result.extfrag_per_million,
+        },
         "counts": result.counts,
         "used_pages": {"start": result.used_start.tolist(), "end": result.used_end.tolist()},
         "managed_pages": result.managed.tolist(),
@@ -132,6 +136,7 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
         "\nend",
         "transi-\ntions",
         "fail-\nures",
+        "fallbacks\n/M allocs",
         "events/s",
     ):
         table.add_column(heading, justify="right")
@@ -144,6 +149,7 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
             str(result.empty_end),
             format_count(len(result.transitions)),
             format_count(result.counts["failures"]),
+            f"{result.extfrag_per_million:.0f}",
             format_rate(result.events_per_second),
         )
     table.add_section()
@@ -156,8 +162,12 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
         "",
         "",
         "",
+        "",
         style="dim",
     )
+    if quality["fallbacks_per_million"] is not None:
+        fallbacks = f"{quality['fallbacks_per_million']:.0f}"
+        table.add_row("as traced", "", "", "", "", "", "", fallbacks, "", style="dim")
     console.print(table)
     print_strips(console, results)
     for names in equal_groups(results):

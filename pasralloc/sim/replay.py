@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ class Result:
         Processor time of the replay itself.
     nr_events : int
         Events of the trace.
+    nr_extfrag : int
+        Allocations of the trace that were served from blocks of another migratetype.
     provenance : dict of str to Any
         Version, parameters and digest of the final zone.
     """
@@ -73,7 +75,14 @@ class Result:
     last_ns: int
     seconds: float
     nr_events: int
+    nr_extfrag: int
     provenance: dict[str, Any]
+
+    @property
+    def extfrag_per_million(self) -> float:
+        """Fallback events per million allocations."""
+        nr = self.counts["allocs"]
+        return self.nr_extfrag * 1e6 / nr if nr else 0.0
 
     @property
     def nr_regions(self) -> int:
@@ -145,7 +154,9 @@ def replay(
     Notes
     -----
     All memory is one zone here. Pages that the start map calls cache are placed
-    like other movable ones. Deterministic: same input, same result but for
+    like other movable ones. With pagesets an event uses that of its CPU, counted
+    round if there are fewer; pages on them are in use as far as regions are
+    concerned, and all are drained before an allocation fails. Deterministic: same input, same result but for
     `seconds`.
 
     Examples
@@ -167,6 +178,7 @@ def replay(
     if trace.start_map is not None:
         _seed(replayer, zone, trace.start_map, start == "booted")
     used_start = zone.region_managed - zone.region_nr_free
+    nr_extfrag = zone.nr_extfrag
     seconds = time.thread_time()
     for events in trace:
         replayer.feed(events)
@@ -181,6 +193,7 @@ def replay(
         managed=zone.region_managed.copy(),
         seconds=seconds,
         nr_events=len(trace),
+        nr_extfrag=zone.nr_extfrag - nr_extfrag,
         provenance={
             "pasralloc": __version__,
             "python": platform.python_version(),
@@ -190,6 +203,7 @@ def replay(
             "kernel": policy.kernel,
             "quirks": policy.quirks,
             "region_allocator": policy.region_allocator,
+            "pagesets": asdict(policy.pagesets) if policy.pagesets is not None else None,
             "region_pages": region_pages,
             "start": start,
             "memory_pages": zone.nr_pages,
@@ -224,6 +238,7 @@ def _zone_for(trace: Trace, policy: Policy, region_pages: int, memory_pages: int
         kernel=policy.kernel,
         quirks=policy.quirks,
         region_allocator=policy.region_allocator,
+        pagesets=policy.pagesets,
     )
 
 

@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pasralloc._core.batchcalls import OP_DTYPE
 from pasralloc._core.generations import GENERATIONS, REQUESTABLE
-from pasralloc._core.sizing import Pagesets
 from pasralloc._core.zoneobject import Zone
 from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.sizing import Pagesets
 from pasralloc.testing import pagesets as pageset_rules
 from pasralloc.testing import reserves
 from pasralloc.testing.inside import freelist, pcplists

@@ -11,8 +11,8 @@ import copy
 from collections.abc import Callable, Iterable
 
 from pasralloc._core.generations import GENERATIONS
-from pasralloc._core.sizing import Pagesets
 from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.sizing import Pagesets
 from pasralloc.testing import fallback, region_alloc, reserves
 from pasralloc.testing import pagesets as pageset_rules
 

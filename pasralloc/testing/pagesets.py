@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pasralloc.errors import OutOfMemory
 
 if TYPE_CHECKING:
-    from pasralloc._core.sizing import Pagesets
+    from pasralloc.sizing import Pagesets
     from pasralloc.testing.model import ZoneModel
 
 COSTLY_ORDER = 3

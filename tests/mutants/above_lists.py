@@ -109,13 +109,6 @@ MUTANTS = [
     ),
     Mutant(
         "_core/pcp.pyx",
-        "        if stage == OWN and not z.cma_first",
-        "        if not z.cma_first",
-        "a refill of a pageset looks at its own lists after it had to steal",
-        f"{MACHINE} {PAGESETS}",
-    ),
-    Mutant(
-        "_core/pcp.pyx",
         "        if stage == OWN and not z.cma_first >> migratetype & 1:",
         "        if stage == OWN:",
         "a refill of a pageset forgets about CMA",
@@ -152,8 +145,8 @@ MUTANTS = [
     Mutant(
         "_core/pcp.pyx",
         "            left -= nr << order\n",
-        "            left -= nr\n",
-        "a drain of a pageset counts blocks for pages",
+        "            left -= nr << (order + 1)\n",
+        "a drain of a pageset counts blocks twice",
         f"{MACHINE} {PAGESETS}",
     ),
     Mutant(

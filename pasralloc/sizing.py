@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CPUS = 4096
+MAX_BATCH = 1 << 15
+MAX_HIGH = 1 << 24
 MAX_HIGH_FRACTION = 8  # a pageset of 6.12 may grow to this fraction of its CPU's share
 
 
@@ -74,28 +76,36 @@ class Pagesets:
             If a field does not fit, or the sizes cannot work together.
         """
         check_range("nr_cpus", self.nr_cpus, 1, MAX_CPUS)
+        for name, most in (("batch", MAX_BATCH), ("high", MAX_HIGH), ("high_max", MAX_HIGH)):
+            if getattr(self, name) is not None:
+                check_range(name, getattr(self, name), 1 if name == "batch" else 0, most)
         claims = kernel != "3.9"
         raw = raw_batch(managed, 256 if claims else 128)
         batch = max(raw, 1) if self.batch is None else self.batch
-        check_range("batch", batch, 1, max(managed, 1))
-        if not claims:
-            if self.high_max is not None:
-                raise ValueError("high_max needs kernel='6.12'; 3.9 has one high")
-            high = 6 * (raw if self.batch is None else batch) if self.high is None else self.high
-            check_range("high", high, 0, managed)
-            if max(high, 1) < batch:
-                raise ValueError(
-                    f"high must be at least the batch of {batch} pages that is given back at a time, got {high}"
-                )
-            return batch, high, high
-        low = low_watermark(managed)
-        most = max(managed // MAX_HIGH_FRACTION // self.nr_cpus, 4 * batch)
-        high = max(low // self.nr_cpus, 4 * batch) if self.high is None else self.high
-        if self.high is None:
-            high = min(high, most if self.high_max is None else self.high_max)
-        high_max = max(most, high) if self.high_max is None else self.high_max
-        check_range("high", high, 0, max(managed, 4 * batch))
-        check_range("high_max", high_max, high, max(managed, 4 * batch))
+        return self._of_claims(batch, managed) if claims else self._of_steals(batch, raw)
+
+    def _of_steals(self, batch: int, raw: int) -> tuple[int, int, int]:
+        """Sizes of 3.9."""
+        if self.high_max is not None:
+            raise ValueError("high_max needs kernel='6.12'; 3.9 has one high")
+        high = self.high
+        if high is None:
+            high = 6 * (raw if self.batch is None else batch)
+        if max(high, 1) < batch:
+            raise ValueError(
+                f"high must be at least the batch of {batch} pages that is given back at a time, got {high}"
+            )
+        return batch, high, high
+
+    def _of_claims(self, batch: int, managed: int) -> tuple[int, int, int]:
+        """Sizes of 6.12."""
+        high, high_max = self.high, self.high_max
+        if high_max is None:
+            high_max = max(managed // MAX_HIGH_FRACTION // self.nr_cpus, 4 * batch, high or 0)
+        if high is None:
+            high = min(max(low_watermark(managed) // self.nr_cpus, 4 * batch), high_max)
+        if high > high_max:
+            raise ValueError(f"high_max must be at least the high of {high} pages, got {high_max}")
         for name, value in (("high", high), ("high_max", high_max)):
             if batch <= value < 2 * batch:
                 raise ValueError(
