@@ -312,3 +312,31 @@ def test_pageblocks_that_cannot_be_set_are_refused(pfn, nr, name, why):
     with pytest.raises(ValueError, match=why):
         zone.set_pageblocks(pfn, nr, name)
     assert zone.digest() == before
+
+
+class TestFree:
+    """``split_large_buddy()`` of 6.12: each pageblock of a block is freed as what it is by then."""
+
+    def test_types_that_do_not_merge_stay_apart(self, placement):
+        zone = small_zone(1, 1, placement=placement)
+        zone.alloc(10)
+        zone.set_pageblocks(512, 512, "cma")
+        zone.free(0)
+        assert zone.block_of(0) == (0, 9, "free", "movable")
+        assert zone.block_of(512) == (512, 9, "free", "cma")
+        zone.check()
+
+    def test_types_that_merge_take_that_of_the_last(self, placement):
+        zone = small_zone(1, 1, placement=placement)
+        zone.alloc(10)
+        zone.set_pageblocks(512, 512, "unmovable")
+        zone.free(0)
+        assert zone.block_of(0) == (0, 10, "free", "unmovable")
+        assert zone.pageblock_counts()[0] == 2
+
+    def test_3_9_takes_the_type_of_the_first_page(self):
+        zone = small_zone(1, 1, kernel="3.9")
+        zone.alloc(10)
+        zone.set_pageblocks(512, 512, "unmovable")
+        zone.free(0)
+        assert zone.block_of(0) == (0, 10, "free", "movable")

@@ -251,21 +251,25 @@ class Test39:
         zone.free(zone.alloc(0))
         assert zone.nr_cached == BATCH
 
-    def test_the_round_robin_frees_more_from_a_list_after_empty_ones(self):
-        """Lists 1 (reclaimable), 2 (movable), 0: the count grows with every list met."""
+    @pytest.mark.parametrize(
+        ("lengths", "left"),
+        [
+            ((11, 11, 8), (9, 9, 6)),  # 1 + 1 + 1, then the same again
+            ((15, 15, 0), (11, 13, 0)),  # reclaimable 1, unmovable after an empty list 2, and again
+        ],
+    )
+    def test_the_round_robin_frees_more_from_a_list_after_empty_ones(self, lengths, left):
+        """From list 1 on, with a count that grows with every list met and shrinks with every page."""
         zone = keeping("3.9", batch=6, high=30, placement="sorted")
         zone.set_pageblocks(1024, 1024, "unmovable")
         zone.set_pageblocks(2048, 1024, "reclaimable")
-        pfns = {}
-        for name in ("unmovable", "reclaimable", "movable"):
-            pfns[name] = [zone.alloc(0, name) for _ in range(12)]
+        names = zone.migratetypes[:3]
+        pfns = [[zone.alloc(0, name) for _ in range(20)] for name in names]
         zone.drain()
-        for name in ("unmovable", "reclaimable"):
-            zone.free_batch(pfns[name][:11])
-        zone.free_batch(pfns["movable"][:7])
-        assert zone.pageset().lengths[:3].tolist() == [11, 11, 7]
-        zone.free(pfns["movable"][7])
-        assert zone.pageset().lengths[:3].tolist() == [9, 9, 6], "1 + 1 + 1, then 1 + 1 + 1"
+        for own, length in zip(pfns, lengths, strict=True):
+            for pfn in own[:length]:
+                zone.free(pfn)
+        assert zone.pageset().lengths[:3].tolist() == list(left)
 
     def test_two_empty_lists_let_the_third_go_at_once(self):
         zone = keeping("3.9")
@@ -281,6 +285,15 @@ class Test39:
         zone.set_pageblocks(0, 1024, "unmovable")
         zone.drain()
         assert zone.block_of(pfn) == (0, 10, "free", "movable"), "though the pageblock is unmovable"
+
+    def test_a_snapshot_holds_what_was_noted(self):
+        zone, twin = keeping("3.9"), keeping("3.9")
+        pfn = zone.alloc()
+        zone.free(pfn)
+        zone.set_pageblocks(pfn // 1024 * 1024, 1024, "unmovable")
+        twin.restore(zone.snapshot())
+        twin.drain()
+        assert twin.block_of(pfn).migratetype == "movable"
 
     def test_a_refill_notes_the_type_of_the_request(self):
         zone = keeping("3.9", nr_blocks=1, pageblock_order=10, placement="sorted")
@@ -442,6 +455,17 @@ class Test612:
         zone.set_pageblocks(0, 1024, "unmovable")
         zone.drain()
         assert zone.block_of(pfn).migratetype == "unmovable"
+
+    def test_kept_pageblocks_of_types_that_do_not_merge_go_back_apart(self):
+        zone = small_zone(4, 1, pagesets=pa.Pagesets(batch=64, high=4096, high_max=4096))
+        pfn = zone.alloc(10)
+        zone.split_allocated(pfn, 9)
+        zone.set_pageblocks(pfn + 512, 512, "cma")
+        for each in (pfn + 512, pfn):
+            zone.free(each)
+        zone.drain()
+        assert zone.block_of(pfn) == (pfn, 9, "free", "movable")
+        assert zone.block_of(pfn + 512) == (pfn + 512, 9, "free", "cma")
 
     def test_decay_takes_an_eighth_of_high_and_gives_back_what_is_above(self):
         zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=4, high=16, high_max=400))

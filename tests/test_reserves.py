@@ -53,6 +53,13 @@ class TestReserve:
         assert pageblocks(zone, "reserve") == 2
         assert zone.block_of(5120).migratetype == "movable"
 
+    def test_the_lowest_may_be_reserved_already(self):
+        zone = small_zone(kernel="3.9")
+        zone.set_pageblocks(0, 2048, "reserve")
+        assert zone.setup_reserve(1024) == 2
+        assert pageblocks(zone, "reserve") == 2
+        assert zone.block_of(0).migratetype == "reserve"
+
     def test_every_type_takes_from_it_last(self):
         zone = small_zone(1, 1, kernel="3.9")
         zone.take_range(512, 512)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import MACHINE, Mutant
 
+FALLBACK = "tests/test_fallback.py"
 PARKING = "tests/test_region_alloc.py"
 PAGESETS = "tests/test_pagesets.py"
 RESERVES = "tests/test_reserves.py"
@@ -315,7 +316,7 @@ MUTANTS = [
         "    if z.rules == PASR_RULES_CLAIM and order > z.pageblock_order:",
         "    if order > 10:",
         "a block of several pageblocks that were reserved apart is freed as one type",
-        f"{MACHINE} {RESERVES}",
+        f"{MACHINE} {FALLBACK}",
     ),
     Mutant(
         "_core/image.pyx",
