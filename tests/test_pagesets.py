@@ -11,6 +11,7 @@ import pytest
 from zones import small_zone
 
 import pasralloc as pa
+from pasralloc.sizing import low_watermark, min_watermark
 from pasralloc.testing import corrupt, freelist, pcplists
 
 GIB = 1 << 18
@@ -53,6 +54,12 @@ class TestSizes:
         )
         pageset = zone.pageset(nr_cpus - 1)
         assert (pageset.batch, pageset.high_min, pageset.high_max) == expected
+
+    @pytest.mark.parametrize(("gib", "kbytes"), [(4, 8192), (16, 16384), (64, 32768)])
+    def test_min_free_kbytes_is_the_root_of_sixteen_times_the_memory(self, gib, kbytes):
+        assert min_watermark(gib * GIB, 262144) == kbytes // 4
+        assert min_watermark(1 << 40, 65536) == 65536 // 4, "3.9 stops earlier"
+        assert low_watermark(gib * GIB) == kbytes // 4 + gib * GIB // 1000, "the scale factor wins"
 
     def test_absent_pages_do_not_count(self):
         holes = [(1024, 15 * GIB)]

@@ -6,7 +6,8 @@ from libc.string cimport memset
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
     PASR_COSTLY_ORDER, PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED,
-    PASR_MODE_LOWEST, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS, PASR_RULES_CLAIM,
+    PASR_MODE_LOWEST, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS,
+    PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM,
     PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
 )
 
@@ -94,6 +95,9 @@ cdef int describe_pagesets(pasr_zone_t *z, object pagesets, str kernel, object m
     if not isinstance(pagesets, Pagesets):
         raise TypeError(f"pagesets must be a Pagesets or None, got {pagesets!r}")
     z.pcp_batch, z.pcp_high_min, z.pcp_high_max = pagesets.sizes(kernel, managed)
+    z.pcp_most_freed = z.pcp_batch << PASR_PCP_SCALE_MAX
+    # 3.9 has to note the type of each page.
+    z.pcp_nr_plain = <uint8_t> (PASR_NR_PCPTYPES if z.rules == PASR_RULES_CLAIM else 0)
     z.nr_cpus = pagesets.nr_cpus
     z.pcp_by_region = bool(pagesets.by_region)
     if z.pcp_by_region and not z.mode & PASR_MODE_SORTED:

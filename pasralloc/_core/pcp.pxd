@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from pasralloc._core.types cimport (
-    PASR_COSTLY_ORDER, PASR_ERANGE, PASR_NR_PCPTYPES, PASR_OK, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM, pasr_idx_t,
+    PASR_COSTLY_ORDER, PASR_ERANGE, PASR_OK, pasr_idx_t,
     pasr_pageset_t, pasr_pcplist_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
@@ -47,18 +47,17 @@ cdef inline int pcp_free_block(pasr_zone_t *z, pasr_pageset_t *pageset, int64_t 
     tag = head_tag(z, idx)
     if cython.unlikely(not tag_is_allocated(tag) or (order >= 0 and order != <int> tag_order(tag))):
         return zone_free_error(z, pfn, order)
-    if cython.likely(tag_order(tag) == 0 and z.rules == PASR_RULES_CLAIM):
+    if cython.likely(tag_order(tag) == 0):
         migratetype = pageblock_type(z, idx)
         pcplist = &pageset.lists[migratetype]
-        if cython.likely(migratetype < PASR_NR_PCPTYPES and pcplist.first != 0):
+        if cython.likely(migratetype < z.pcp_nr_plain and pcplist.first != 0):
             z.tags[idx] = tag_cached(0)
             pcplist.first -= 1
             pcplist.pages[pcplist.first] = idx
             pageset.count += 1
             pageset.alloc_factor >>= 1
             pageset.was_high_order = False
-            if pageset.free_count < z.pcp_batch << PASR_PCP_SCALE_MAX:
-                pageset.free_count += 1
+            pageset.free_count += pageset.free_count < z.pcp_most_freed
             if cython.unlikely(pageset.count >= pageset.high):
                 pcp_spill(z, pageset, migratetype, False)
             return PASR_OK

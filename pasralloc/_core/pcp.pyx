@@ -16,7 +16,7 @@ from pasralloc._core.reserves cimport highatomic_reserve
 from pasralloc._core.rmqueue cimport alloc_flagged, free_other, is_highatomic, take_other, zone_free
 from pasralloc._core.types cimport (
     PASR_CMA, PASR_ENOMEM, PASR_ISOLATE, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_PARKING,
-    PASR_MODE_SORTED, PASR_NR_PCPLISTS, PASR_RULES_STEAL,
+    PASR_MODE_SORTED, PASR_NR_PCPLISTS, PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_STEAL,
 )
 from pasralloc._core.zone cimport pcplist_order, pfn_of, set_tag
 
@@ -230,7 +230,7 @@ cdef void pcp_spill(pasr_zone_t *z, pasr_pageset_t *pageset, uint32_t index, bin
     *free_high*: there have been many frees of high order, and none of them shall stay.
     """
     cdef int64_t batch = z.pcp_batch, high = pageset.high, wanted
-    cdef int64_t scaled = batch << PASR_PCP_SCALE_MAX
+    cdef int64_t scaled = z.pcp_most_freed
     if free_high:
         pageset.high = <uint32_t> max(high - scaled, <int64_t> z.pcp_high_min)
         free_bulk(z, pageset, <uint32_t> min(<int64_t> pageset.count, scaled), index)
@@ -278,7 +278,7 @@ cdef void pcp_free_other(pasr_zone_t *z, pasr_pageset_t *pageset, pasr_idx_t idx
         pageset.was_high_order = True
     else:
         pageset.was_high_order = False
-    if pageset.free_count < z.pcp_batch << PASR_PCP_SCALE_MAX:
+    if pageset.free_count < z.pcp_most_freed:
         pageset.free_count += <uint32_t> 1 << order
     pcp_spill(z, pageset, index, free_high)
 
@@ -310,7 +310,7 @@ cdef uint32_t pcp_drain(pasr_zone_t *z, uint32_t cpu) noexcept nogil:
         free_round_robin(z, pageset, nr)
         return nr
     while pageset.count != 0:
-        free_bulk(z, pageset, z.pcp_batch << PASR_PCP_SCALE_MAX, 0)
+        free_bulk(z, pageset, z.pcp_most_freed, 0)
     return nr
 
 
@@ -322,7 +322,7 @@ cdef uint32_t pcp_decay(pasr_zone_t *z, uint32_t cpu) noexcept nogil:
         return 0
     if pageset.high > z.pcp_high_min:
         high = max(
-            before - (<int64_t> z.pcp_batch << PASR_PCP_SCALE_MAX), <int64_t> pageset.high - (pageset.high >> 3))
+            before - z.pcp_most_freed, <int64_t> pageset.high - (pageset.high >> 3))
         pageset.high = <uint32_t> max(high, <int64_t> z.pcp_high_min)
     if before > pageset.high:
         free_bulk(z, pageset, <uint32_t> (before - pageset.high), 0)

@@ -19,7 +19,8 @@ from pasralloc._core.pcp cimport pcp_alloc_block, pcp_drain, pcp_free
 from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated, zone_take_range
 from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_pageset_t, pasr_region_t, pasr_zone_t,
+    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_pageset_t, pasr_region_t,
+    pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_block_of, zone_spans,

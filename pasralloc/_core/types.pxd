@@ -143,6 +143,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint32_t pcp_high_max
         uint16_t pcp_orders
         uint8_t pcp_by_region
+        uint8_t pcp_nr_plain
+        uint32_t pcp_most_freed
         uint8_t mode
         uint8_t pageblock_order
         uint8_t fresh_to_tail

@@ -10,7 +10,7 @@ zone, and none of them needs the GIL.
 """
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from pasralloc._core.bits cimport __builtin_prefetch, lowest_bit
@@ -20,7 +20,7 @@ from pasralloc._core.freelist cimport (
 from pasralloc._core.types cimport (
     PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
     PASR_NR_PCPTYPES, PASR_TAG_CACHED, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE,
-    PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t, pasr_zone_t,
+    PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t, pasr_link_t, pasr_zone_t,
 )
 
 
@@ -39,11 +39,15 @@ cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
 
 
 cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn, bint links) noexcept nogil:
-    """Fetch what a free of *pfn* reads first, *links* or not; any pfn may be passed."""
-    if zone_spans(z, pfn):
-        __builtin_prefetch(&z.tags[idx_of(z, pfn)])
-        if links:
-            __builtin_prefetch(&z.links[idx_of(z, pfn)])
+    """Fetch what a free of *pfn* reads first, *links* or not.
+
+    Any pfn may be passed: of an address that is not mapped nothing is fetched.
+    It is computed as a number, because there is no such pointer.
+    """
+    cdef uint64_t idx = <uint64_t> pfn - <uint64_t> z.base_pfn
+    __builtin_prefetch(<const void *> (<uintptr_t> z.tags + idx))
+    if links:
+        __builtin_prefetch(<const void *> (<uintptr_t> z.links + idx * sizeof(pasr_link_t)))
 
 
 cdef inline uint32_t tag_order(uint8_t tag) noexcept nogil:

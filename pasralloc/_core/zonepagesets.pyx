@@ -37,7 +37,8 @@ cdef class ZonePagesets(ZoneRanges):
             count=pageset.count, high=pageset.high, high_min=self.c.pcp_high_min,
             high_max=self.c.pcp_high_max,
             batch=self.c.pcp_batch, alloc_factor=pageset.alloc_factor, free_count=pageset.free_count,
-            lengths=np.array([pageset.lists[i].end - pageset.lists[i].first for i in range(PASR_NR_PCPLISTS)], np.int64))
+            lengths=np.array(
+                [pageset.lists[i].end - pageset.lists[i].first for i in range(PASR_NR_PCPLISTS)], np.int64))
 
     @property
     def nr_cached(self):

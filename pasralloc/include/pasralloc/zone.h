@@ -126,6 +126,8 @@ typedef struct pasr_zone {
     uint32_t pcp_high_max;
     uint16_t pcp_orders;              /* bit o: blocks of order o go through pagesets */
     uint8_t pcp_by_region;            /* refill from the lowest region and give back from the highest */
+    uint8_t pcp_nr_plain;             /* single pages of types below this go to a pageset without further ado */
+    uint32_t pcp_most_freed;          /* free_count grows up to this */
 
     uint8_t mode;                     /* enum pasr_mode, or-ed */
     uint8_t pageblock_order;
