@@ -60,6 +60,13 @@ class TestReserve:
         assert pageblocks(zone, "reserve") == 2
         assert zone.block_of(0).migratetype == "reserve"
 
+    def test_a_free_block_stays_with_the_pageblock_it_begins_in(self):
+        zone = small_zone(1, 1, kernel="3.9")
+        zone.setup_reserve(1024)
+        assert zone.setup_reserve(1) == 1
+        assert pageblocks(zone, "movable") == 1
+        assert zone.block_of(512) == (0, 10, "free", "reserve")
+
     def test_every_type_takes_from_it_last(self):
         zone = small_zone(1, 1, kernel="3.9")
         zone.take_range(512, 512)

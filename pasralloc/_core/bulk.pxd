@@ -48,7 +48,9 @@ cdef inline uint32_t zone_take_bulk(
         z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT
     if nr > <uint32_t> 1 << (high - order):
         nr = <uint32_t> 1 << (high - order)
-    if not mode & PASR_MODE_STRADDLE:
+    if mode & PASR_MODE_STRADDLE:
+        nr = 1                           # the rest may lie in another region, which is not the lowest
+    else:
         region_take(z, region, nr << order)
     z.nr_free -= <uint64_t> nr << order
     i = nr

@@ -13,7 +13,7 @@ from pasralloc._core.fallback cimport OWN, stage_t
 from pasralloc._core.freelist cimport links_of, node_of, region_of
 from pasralloc._core.region_alloc cimport region_request
 from pasralloc._core.reserves cimport highatomic_reserve
-from pasralloc._core.rmqueue cimport alloc_flagged, free_other, is_highatomic, take_other, zone_free
+from pasralloc._core.rmqueue cimport alloc_flagged, free_other, is_highatomic, take_other, zone_alloc, zone_free
 from pasralloc._core.types cimport (
     PASR_CMA, PASR_ENOMEM, PASR_ISOLATE, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_PARKING,
     PASR_MODE_SORTED, PASR_NR_PCPLISTS, PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_STEAL,
@@ -115,23 +115,31 @@ cdef int64_t pcp_alloc_other(
     pasr_zone_t *z, pasr_pageset_t *pageset, uint32_t order, uint32_t migratetype, uint32_t flags
 ) noexcept nogil:
     """`pcp_alloc_block` of what is not a single page at hand."""
+    cdef uint32_t high = pageset.high, free_count = pageset.free_count
+    cdef uint8_t alloc_factor = pageset.alloc_factor
     cdef pasr_pcplist_t *pcplist
-    cdef pasr_idx_t idx
+    cdef int64_t idx
     if not is_kept(z, order):
         return alloc_flagged(z, order, migratetype, flags)
     pcplist = &pageset.lists[pcplist_index(z, order, migratetype)]
     pageset.free_count >>= 1
     if pcplist.first == pcplist.end:
         refill(z, pageset, pcplist, order, migratetype, flags)
-        if pcplist.first == pcplist.end:
-            # 6.12 has one more look, because of what only some requests may take.
-            return PASR_ENOMEM if z.rules == PASR_RULES_STEAL else alloc_flagged(z, order, migratetype, flags)
+    if pcplist.first == pcplist.end:
+        # 6.12 has one more look, because of what only some requests may take.
+        idx = PASR_ENOMEM if z.rules == PASR_RULES_STEAL else alloc_flagged(z, order, migratetype, flags)
+        if idx < 0:
+            # A request that fails leaves no trace.
+            pageset.high = high
+            pageset.free_count = free_count
+            pageset.alloc_factor = alloc_factor
+        return idx
     idx = pcplist.pages[pcplist.first]
     pcplist.first += 1
     pageset.count -= <uint32_t> 1 << order
-    set_tag(z, idx, order, tag_allocated(order, migratetype))
+    set_tag(z, <pasr_idx_t> idx, order, tag_allocated(order, migratetype))
     if is_highatomic(z, order, flags):
-        highatomic_reserve(z, idx, order)
+        highatomic_reserve(z, <pasr_idx_t> idx, order)
     return idx
 
 
@@ -288,6 +296,8 @@ cdef int64_t pcp_alloc(
 ) noexcept nogil:
     """Allocate ``2**order`` pages on a CPU; without pagesets, from the zone. Returns a pfn or PASR_ENOMEM."""
     cdef int64_t idx
+    if z.nr_cpus == 0 and flags == 0:
+        return zone_alloc(z, order, migratetype)
     if z.nr_cpus == 0:
         idx = alloc_flagged(z, order, migratetype, flags)
     else:

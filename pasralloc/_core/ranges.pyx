@@ -206,7 +206,7 @@ cdef uint64_t zone_move_freepages(
     cdef pasr_block_t block
     while idx < stop:
         block = zone_block_of(z, <pasr_idx_t> idx)
-        if block.state == PASR_FREE:
+        if block.state == PASR_FREE and block.head == idx:
             region = region_of(z, block.head, z.mode)
             if block.migratetype == PASR_PARKED:
                 region_unpark(z, region, z.movable)

@@ -478,6 +478,8 @@ cdef class ZoneBase:
         raise TypeError("a zone cannot be pickled; pickle zone.snapshot() and restore it into a zone like it")
 
     def __repr__(self):
+        more = f", region_allocator={self.region_allocator!r}" if self.region_allocator is not None else ""
+        more += f", pagesets={self.pagesets!r}" if self.pagesets is not None else ""
         return (
             f"<Zone {self.nr_pages} pages from pfn {self.start_pfn:#x}, {self.nr_regions} regions of"
-            f" {self.region_pages}, placement={self.placement!r}, kernel={self.kernel!r}, {self.nr_free} free>")
+            f" {self.region_pages}, placement={self.placement!r}, kernel={self.kernel!r}{more}, {self.nr_free} free>")

@@ -109,8 +109,10 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
 
     Notes
     -----
-    Takes 9.02 bytes per page and 544 bytes per region, of which only the parts
-    in use are touched. A failed call leaves the zone unchanged.
+    Takes 9.02 bytes per page and 552 bytes per region, and pagesets up to 3.2
+    bytes per page, of which only the parts in use are touched. A failed call
+    leaves the zone unchanged; Linux remembers a failed refill in the tuning of the
+    pageset.
 
     Threading rule: any thread that holds the GIL may call. A call that has
     released the GIL owns the zone, and calls from other threads raise

@@ -209,7 +209,7 @@ class ZoneModel:
         if self.generation.claims:
             cma, free = self.nr_free_of("cma"), sum(self.region_nr_free())
             if migratetype == "movable" and cma > (free - self.nr_free_of("isolate")) // 2:
-                attempts.append(lambda: self.take_smallest(order, "cma", migratetype, biased))
+                attempts.append(lambda: self.take_smallest(order, "cma", migratetype))
         if stage[0] == "own":
             if self.region_allocator == "lowest-first":
                 attempts.append(
@@ -322,11 +322,11 @@ class ZoneModel:
         if nr < 1 or any(self.free_block_of(page) is None for page in range(pfn, pfn + nr)):
             raise ValueError("not a range of free pages")
         nr_blocks = 0
-        region_alloc.unpark_overlapping(self, pfn, nr)
         while nr:
             block = self.free_block_of(pfn)
             assert block is not None
-            head, high, name = block
+            region_alloc.unpark_block(self, block[0])
+            head, high, name = self.free_block_of(pfn) or block
             order = self.largest_piece(pfn, nr, high)
             self.lists[high, name].remove(head)
             while high > order:  # keep the half that holds pfn
@@ -383,7 +383,7 @@ class ZoneModel:
         nr_moved = 0
         for block, (order, _) in sorted(self.free_blocks().items()):
             if block in pages:
-                region_alloc.unpark_overlapping(self, block, 1)
+                region_alloc.unpark_block(self, block)
                 self.unlist(block)
                 self.add(block, order, migratetype, self.generation.fresh_to_tail)
                 region_alloc.park_if_whole(self, block, order, migratetype)

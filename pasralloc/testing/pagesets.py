@@ -70,6 +70,7 @@ def alloc(model: ZoneModel, cpu: int, order: int, wanted: str, flags: int) -> in
     key = key_of(model, order, wanted)
     if key not in pageset.lists:
         return model.find_flagged(order, wanted, flags)
+    tuning = pageset.high, pageset.free_count, pageset.alloc_factor
     pageset.free_count >>= 1
     pfns = pageset.lists[key]
     if not pfns:
@@ -78,9 +79,14 @@ def alloc(model: ZoneModel, cpu: int, order: int, wanted: str, flags: int) -> in
         pfn = pfns.pop(0)
         pageset.noted.pop(pfn, None)
         return pfn
-    if not claims(model):
+    try:
+        if claims(model):
+            return model.find_flagged(order, wanted, flags)
         raise OutOfMemory(order, wanted)
-    return model.find_flagged(order, wanted, flags)
+    except OutOfMemory:
+        # Not as in the kernel: what fails shall leave no trace.
+        pageset.high, pageset.free_count, pageset.alloc_factor = tuning
+        raise
 
 
 def nr_to_refill(model: ZoneModel, pageset: PagesetModel, order: int) -> int:

@@ -41,10 +41,17 @@ def unpark(model: ZoneModel, region: int, migratetype: str) -> None:
 
 
 def unpark_overlapping(model: ZoneModel, pfn: int, nr: int) -> None:
-    """Put the parked regions of a range on the movable list, as ``move_freepages()`` does."""
+    """Put the parked regions of a range on the movable list."""
     for region in range(model.region_of(pfn), model.region_of(pfn + nr - 1) + 1):
         if region in model.parked:
             unpark(model, region, "movable")
+
+
+def unpark_block(model: ZoneModel, pfn: int) -> None:
+    """Put the region of a block on the movable list if the block is parked, as ``move_freepages()`` does."""
+    region = model.region_of(pfn)
+    if pfn in model.parked.get(region, []):
+        unpark(model, region, "movable")
 
 
 def take_from_parked(model: ZoneModel, order: int, migratetype: str) -> int:
@@ -58,8 +65,9 @@ def take_from_parked(model: ZoneModel, order: int, migratetype: str) -> int:
 def take_if_lowest(model: ZoneModel, order: int, migratetype: str, biased: bool | None) -> int:
     """Get the lowest parked region if the type would take from it, were it on the list."""
     if model.parked:
+        lowest = min(model.parked)
         trial = model.copy()
-        unpark(trial, min(model.parked), migratetype)
-        if trial.region_of(trial.take_smallest(order, migratetype, migratetype)) in model.parked:
-            unpark(model, min(model.parked), migratetype)
+        unpark(trial, lowest, migratetype)
+        if trial.region_of(trial.take_smallest(order, migratetype, migratetype)) == lowest:
+            unpark(model, lowest, migratetype)
     return model.take_smallest(order, migratetype, migratetype, biased)

@@ -6,10 +6,24 @@ from tests.mutants.mutant import MACHINE, Mutant
 
 FALLBACK = "tests/test_fallback.py"
 PARKING = "tests/test_region_alloc.py"
-PAGESETS = "tests/test_pagesets.py"
+PAGESETS = "tests/test_pagesets.py tests/test_pagesets_state.py"
 RESERVES = "tests/test_reserves.py"
 
 MUTANTS = [
+    Mutant(
+        "_core/ranges.pyx",
+        "        if block.state == PASR_FREE and block.head == idx:",
+        "        if block.state == PASR_FREE:",
+        "a free block moves with every pageblock of reserves that it covers",
+        f"{MACHINE} {RESERVES}",
+    ),
+    Mutant(
+        "_core/bulk.pxd",
+        "        nr = 1                           # the rest",
+        "        nr += 0                          # the rest",
+        "bulk: pieces of a block that straddles regions come from the next region",
+        "tests/test_posted_regions.py",
+    ),
     Mutant(
         "_core/freelist.pxd",
         "            source.head_region = region_of(z, idx_of_node(following, PASR_MAX_PAGE_ORDER), mode)",

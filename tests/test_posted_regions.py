@@ -1,0 +1,63 @@
+"""Regions that begin inside blocks, with everything above the lists: short random histories beside the model.
+
+A piece of a block can lie in the next region here, so that bulk operations and
+parked regions meet cases which regions of whole blocks never show.
+"""
+
+import random
+
+import pytest
+
+import pasralloc as pa
+from pasralloc.testing import ZoneModel, freelist, pagesets
+
+TYPES = ["movable", "unmovable", "reclaimable"]
+
+
+def description(rng):
+    return {
+        "nr_pages": rng.choice([3072, 4096, 4000]),
+        "region_pages": 1024,
+        "start_pfn": rng.choice([1, 512, 700, 1023]),
+        "placement": rng.choice(["biased", "biased", "sorted"]),
+        "kernel": rng.choice(["6.12", "3.9"]),
+        "pageblock_order": rng.choice([5, 9, 10]),
+        "region_allocator": rng.choice([None, "when-dry", "lowest-first"]),
+        "pagesets": pa.Pagesets(batch=rng.choice([8, 63]), high=200, by_region=rng.random() < 0.5),
+    }
+
+
+def outcome(call, *args):
+    try:
+        return call(*args)
+    except pa.OutOfMemory:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_short_histories(seed):
+    rng = random.Random(seed)
+    options = description(rng)
+    zone, model = pa.Zone(quirks="posted", **options), ZoneModel(**options)
+    for _ in range(rng.randint(20, 100)):
+        if rng.random() < 0.6 or not model.allocated:
+            order, name = rng.choice([0, 0, 0, 1, 2, 3, 8, 9, 10]), rng.choice(TYPES)
+            assert outcome(zone.alloc, order, name) == outcome(model.alloc, order, name)
+        else:
+            pfn = rng.choice(sorted(model.allocated))
+            zone.free(pfn)
+            model.free(pfn)
+        if rng.random() < 0.05:
+            assert zone.drain() == pagesets.drain(model, 0)
+        if rng.random() < 0.05:
+            block = rng.randrange(1, options["nr_pages"] // 1024) * 1024
+            name = rng.choice(["cma", "movable", "unmovable", "isolate"])
+            try:
+                model.set_pageblocks(block, 1024, name)
+            except ValueError:
+                continue
+            zone.set_pageblocks(block, 1024, name)
+    for (order, name), pfns in model.lists.items():
+        assert freelist(zone, order, name) == pfns
+    assert zone.parked_regions() == sorted(model.parked)
+    zone.check()
