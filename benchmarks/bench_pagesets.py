@@ -28,7 +28,6 @@ def bench_placements(benchmark, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def bench_by_region(benchmark, name):
-    """The columns that say linux are plain pagesets, those that say sorted the ones by region."""
     scenarios = [
         prepare(name, zone("sorted", Pagesets(by_region=by_region)), NR_OPS)
         for by_region in (False, True)

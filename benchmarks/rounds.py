@@ -1,4 +1,4 @@
-"""Two placements side by side."""
+"""Two zones side by side."""
 
 import statistics
 import time
@@ -6,33 +6,31 @@ import time
 ROUNDS = {1: 9, 16: 7, 256: 5}
 
 
-def measure(benchmark, linux, in_regions, gib, **info):
-    """Time whole streams from one snapshot each, both placements in turn, and keep the ratio of each round.
+def measure(benchmark, base, other, gib, **info):
+    """Time whole streams from one snapshot each, both zones in turn, and keep the ratio of each round.
 
-    The machine's speed drifts between rounds more than the placements differ,
+    The machine's speed drifts between rounds more than the zones differ,
     so only what was measured side by side is compared.
     """
     seconds = []
 
     def set_up():
-        linux.reset()
+        base.reset()
         start = time.perf_counter()
-        assert linux.run() == 0
+        assert base.run() == 0
         seconds.append(time.perf_counter() - start)
-        in_regions.reset()
+        other.reset()
 
-    nr_failed = benchmark.pedantic(
-        in_regions.run, setup=set_up, rounds=ROUNDS[gib], warmup_rounds=1
-    )
+    nr_failed = benchmark.pedantic(other.run, setup=set_up, rounds=ROUNDS[gib], warmup_rounds=1)
     assert nr_failed == 0
-    for scenario in (linux, in_regions):
+    for scenario in (base, other):
         scenario.zone.check()
     benchmark.extra_info.update(info, gib=gib)
     if benchmark.stats:
-        nr_ops = len(linux.ops)
+        nr_ops = len(base.ops)
         ours, theirs = benchmark.stats.stats.data, seconds[1:]
         benchmark.extra_info.update(
-            linux_ns=statistics.median(theirs) / nr_ops * 1e9,
-            sorted_ns=statistics.median(ours) / nr_ops * 1e9,
+            base_ns=statistics.median(theirs) / nr_ops * 1e9,
+            other_ns=statistics.median(ours) / nr_ops * 1e9,
             ratio=statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
         )

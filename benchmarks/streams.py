@@ -15,6 +15,7 @@ kernbench  processes that come and go, a page cache that grows to a limit, and s
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,21 +82,21 @@ def coin_flips(rng: np.random.Generator, is_live: np.ndarray, nr_ops: int) -> np
 
 
 def compiles(
-    rng: np.random.Generator, nr_ops: int, nr_pages: int, nr_processes: int = 4
+    rng: np.random.Generator, nr_ops: int, nr_cached: int, nr_processes: int = 4
 ) -> np.ndarray:
     """Allocations and frees as while a kernel is compiled.
 
     Of *nr_processes* at a time each allocates 500 to 5000 single movable pages, with
     every twentieth request a page table or slab page (unmovable, order 0 to 3)
     and every tenth a page of the cache. A process frees all of its own when it
-    ends, slab pages half of the time; the cache keeps a quarter of memory and
-    gives up its oldest pages.
+    ends, slab pages half of the time; the cache keeps *nr_cached* pages and gives
+    up its oldest.
     """
     ops = np.zeros(nr_ops, OP_DTYPE)
-    slots, freed = iter(range(nr_pages)), []
+    slots, freed = iter(range(nr_ops)), []
     processes: list[list[int]] = [[] for _ in range(nr_processes)]
     wanted = rng.integers(500, 5000, nr_processes).tolist()
-    cache: list[int] = []
+    cache: deque[int] = deque()
     kinds = rng.random(nr_ops).tolist()
     small = rng.choice(4, nr_ops, p=[0.6, 0.2, 0.1, 0.1]).tolist()
     turns = rng.integers(0, nr_processes, nr_ops).tolist()
@@ -113,9 +114,9 @@ def compiles(
         if kinds[at] < 0.1:
             put(0, slot)
             cache.append(slot)
-            if len(cache) > nr_pages // 4:
+            if len(cache) > nr_cached:
                 put(1, cache[0])
-                freed.append(cache.pop(0))
+                freed.append(cache.popleft())
         elif kinds[at] < 0.15:
             keep = kinds[at] < 0.125
             put(0, slot, small[at], 0)
@@ -164,6 +165,6 @@ def prepare(name: str, zone: Zone, nr_ops: int, seed: int = 0) -> Scenario:
         slots = zone.alloc_batch(np.full(nr_pages // 1024, 9, np.uint8))
         return Scenario(zone, pairs(rng, len(slots), nr_ops // 2, 9), slots)
     if name == "kernbench":
-        ops = compiles(rng, nr_ops, nr_pages)
+        ops = compiles(rng, nr_ops, nr_ops // 40)
         return Scenario(zone, ops, np.full(int(ops["slot"].max()) + 1, -1, np.int64))
     raise ValueError(f"unknown scenario {name!r}")

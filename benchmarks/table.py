@@ -32,8 +32,8 @@ def main(path):
                 str(info["gib"]),
                 str(info["regions"]),
                 info.get("pagesets", "none"),
-                f"{info['linux_ns']:.1f}",
-                f"{info['sorted_ns']:.1f}",
+                f"{info['base_ns']:.1f}",
+                f"{info['other_ns']:.1f}",
                 f"{info['ratio']:.2f}",
             )
     console.print(table)
@@ -46,8 +46,8 @@ def main(path):
         if info.get("pagesets") == "by region":
             table.add_row(
                 info["scenario"],
-                f"{info['linux_ns']:.1f}",
-                f"{info['sorted_ns']:.1f}",
+                f"{info['base_ns']:.1f}",
+                f"{info['other_ns']:.1f}",
                 f"{info['ratio']:.2f}",
                 str(info["free_regions_plain"]),
                 str(info["free_regions_by_region"]),

@@ -38,6 +38,12 @@ class Pagesets:
         open. Otherwise as in the kernel: refill as single requests are
         served, give back what has lain longest.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a field is out of range or of another kind. Whether sizes work together
+        depends on the generation: that is refused when a zone is made.
+
     Notes
     -----
     What is not given follows from the managed pages of the zone as in the
@@ -46,7 +52,8 @@ class Pagesets:
     of two, less 1; `high` the low watermark over the CPUs and at least four
     batches; `high_max` an eighth of the managed pages over the CPUs, likewise.
     3.9: the same with 128 for 256, and `high` six times that. Sizes stay when
-    the zone grows.
+    the zone grows. With less than a batch for `high` refills and returns are of
+    one page, and nothing is tuned. Immutable; may be shared by threads.
 
     References
     ----------
@@ -67,18 +74,33 @@ class Pagesets:
     high_max: int | None = None
     by_region: bool = False
 
-    def sizes(self, kernel: str, managed: int) -> tuple[int, int, int]:
-        """Batch, high and high_max of a zone of so many managed pages.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a field does not fit, or the sizes cannot work together.
-        """
+    def __post_init__(self) -> None:
         check_range("nr_cpus", self.nr_cpus, 1, MAX_CPUS)
         for name, most in (("batch", MAX_BATCH), ("high", MAX_HIGH), ("high_max", MAX_HIGH)):
             if getattr(self, name) is not None:
                 check_range(name, getattr(self, name), 1 if name == "batch" else 0, most)
+        if not isinstance(self.by_region, bool):
+            raise TypeError(f"by_region must be True or False, got {self.by_region!r}")
+
+    def sizes(self, kernel: str, managed: int) -> tuple[int, int, int]:
+        """Batch, high and high_max of a zone of so many managed pages.
+
+        Parameters
+        ----------
+        kernel : {"6.12", "3.9"}
+        managed : int
+            Pages.
+
+        Returns
+        -------
+        batch, high, high_max : int
+            Pages; *high_max* is *high* in 3.9.
+
+        Raises
+        ------
+        ValueError
+            If the sizes cannot work together in that generation.
+        """
         claims = kernel != "3.9"
         raw = raw_batch(managed, 256 if claims else 128)
         batch = max(raw, 1) if self.batch is None else self.batch
@@ -102,6 +124,7 @@ class Pagesets:
         high, high_max = self.high, self.high_max
         if high_max is None:
             high_max = max(managed // MAX_HIGH_FRACTION // self.nr_cpus, 4 * batch, high or 0)
+            high_max = high if high is not None and high < batch else high_max
         if high is None:
             high = min(max(low_watermark(managed) // self.nr_cpus, 4 * batch), high_max)
         if high > high_max:
@@ -110,12 +133,17 @@ class Pagesets:
             if batch <= value < 2 * batch:
                 raise ValueError(
                     f"{name} must be at least two batches of {batch} pages, one to keep and one to give back, or"
-                    f" less than one, which keeps nothing; got {value}"
+                    f" less than one batch (then pages are moved one at a time); got {value}"
                 )
+        if high < batch <= high_max:
+            raise ValueError(
+                f"high and high_max must both be less than the batch of {batch} pages, or neither;"
+                f" got {high} and {high_max}"
+            )
         return batch, high, high_max
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pageset:
     """What a CPU keeps for itself.
 
@@ -134,8 +162,9 @@ class Pageset:
     free_count : int
         Pages freed lately; every allocation halves it.
     lengths : ndarray of int64, shape (14,)
-        Blocks per list: order * 3 + migratetype for orders 0 to 3, then what is
-        not movable and what is of the pageblock order.
+        Blocks per list: number order * 3 + migratetype for orders 0 to 3; of the
+        pageblock order 12 for what is not movable and 13 for what is. 3.9 has the
+        first three; `alloc_factor` and `free_count` are 0 there.
     """
 
     count: int
@@ -151,7 +180,7 @@ class Pageset:
 def check_range(name: str, value: int, low: int, high: int) -> None:
     """Refuse what is no integer from *low* to *high*."""
     try:
-        fits = low <= index(value) <= high
+        fits = low <= index(value) <= high and not isinstance(value, bool)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
     if not fits:

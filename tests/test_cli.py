@@ -93,6 +93,38 @@ def test_json_is_all_there_is_on_standard_output():
         assert policy["provenance"]["digest"] == result.provenance["digest"]
 
 
+def test_cpus_put_pagesets_before_every_policy():
+    done = run("compare", "sample:t1", "--cpus", "4", "--policy", "sorted-v3", "--json")
+    report = json.loads(done.stdout)
+    (policy,) = report["policies"]
+    result = pa.replay(
+        pa.Trace.sample("t1"),
+        pa.Policy(
+            name="sorted-v3",
+            placement="biased",
+            region_allocator="when-dry",
+            pagesets=pa.Pagesets(nr_cpus=4),
+        ),
+    )
+    assert policy["provenance"]["digest"] == result.provenance["digest"]
+    assert policy["fallbacks"]["count"] == result.nr_extfrag
+    assert report["quality"]["assumptions"][-3] == (
+        "all memory is one zone, without watermarks or reclaim"
+    )
+    assert report["quality"]["fallbacks_per_million"] is None, "the sample has no such event"
+
+
+def test_a_trace_with_fallbacks_shows_how_many_per_million():
+    event = (
+        " sh-1 [000] 1.5: mm_page_alloc_extfrag: page=1 pfn=0x1 alloc_order=0 fallback_order=9 pageblock_order=9"
+        " alloc_migratetype=0 fallback_migratetype=1 fragmenting=0 change_ownership=1\n"
+    )
+    done = run("compare", "-", "--json", "--region", "4MiB", stdin=(SMALL + event).encode())
+    quality = json.loads(done.stdout)["quality"]
+    assert quality["events_by_kind"]["extfrag"] == 1
+    assert quality["fallbacks_per_million"] == 1e6 / quality["events_by_kind"]["alloc"]
+
+
 def test_a_trace_may_come_from_standard_input():
     done = run("compare", "-", "--json", "--region", "4MiB", stdin=lzma.compress(SMALL.encode()))
     report = json.loads(done.stdout)

@@ -340,3 +340,53 @@ class TestFree:
         zone.set_pageblocks(512, 512, "unmovable")
         zone.free(0)
         assert zone.block_of(0) == (0, 10, "free", "movable")
+
+    def test_buddies_merge_up_to_the_largest_order(self, placement):
+        zone = small_zone(2, 2, placement=placement)
+        zone.take_range(0, 1024)
+        zone.split_allocated(0)
+        for pfn in range(0, 1024, 2):
+            zone.free(pfn)
+        assert len(freelist(zone, 0, "movable")) == 512
+        for pfn in range(1, 1024, 2):
+            zone.free(pfn)
+        assert sorted(freelist(zone, 10, "movable")) == [0, 1024], "and no further"
+
+
+class TestRows:
+    """Which type lends first: the rows of the fallback table, written out."""
+
+    @pytest.mark.parametrize(
+        ("kernel", "wanted", "row"),
+        [
+            ("3.9", "unmovable", ["reclaimable", "movable"]),
+            ("3.9", "reclaimable", ["unmovable", "movable"]),
+            ("3.9", "movable", ["cma", "reclaimable", "unmovable"]),
+            ("6.12", "unmovable", ["reclaimable", "movable"]),
+            ("6.12", "reclaimable", ["unmovable", "movable"]),
+            ("6.12", "movable", ["reclaimable", "unmovable"]),
+        ],
+    )
+    def test_the_first_type_of_the_row_with_memory_lends(self, kernel, wanted, row):
+        for nr_gone in range(len(row)):
+            zone = small_zone(8, 1, kernel=kernel)
+            for number in range(8):
+                zone.set_pageblocks(number * 1024, 1024, "isolate")
+            lenders = row[nr_gone:]
+            for number, name in enumerate(reversed(lenders)):
+                zone.set_pageblocks(number * 1024, 1024, name)
+            pfn = zone.alloc(0, wanted)
+            assert pfn // 1024 == len(lenders) - 1, lenders[0]
+
+
+class TestLargest:
+    def test_6_12_claims_the_largest_block(self):
+        zone = small_zone(2, 1)
+        zone.take_range(0, 512)
+        zone.alloc(0, "unmovable")
+        assert events(zone)[0][2] == 10
+
+    def test_3_9_owns_every_pageblock_of_a_large_block(self):
+        zone = small_zone(1, 1, kernel="3.9", pageblock_order=5)
+        zone.alloc(0, "unmovable")
+        assert zone.pageblock_counts().tolist() == [32, 0, 0, 0, 0, 0]

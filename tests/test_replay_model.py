@@ -64,6 +64,7 @@ def assert_same(zone, got, model):
         assert got[name] == pytest.approx(expected[name], rel=1e-9, abs=1e-9), name
     if zone is not None:
         zone.check()
+        assert zone.nr_extfrag == len(model.zone.extfrag)
         assert zone.region_nr_free.tolist() == model.zone.region_nr_free()
         assert zone.region_managed.tolist() == model.zone.region_managed()
         names = (*zone.migratetypes, "parked", "pcp")
@@ -288,6 +289,7 @@ def test_a_replay_of_text_does_what_the_model_says(scene, drawn, is_batched_only
     kinds = {record["event"] for record in records}
     nr_traced = max(trace.end_pfn, scene["nr_pages"])
     _, _, model = open_scene(scene, nr_traced, free_on_batched=3 in kinds and 2 not in kinds)
+    nr_at_start = len(model.zone.extfrag)
     used_start = np.subtract(model.zone.region_managed(), model.zone.region_nr_free())
     model.feed(records)
     got = {name: getattr(result, name) for name in model.result()}
@@ -296,3 +298,6 @@ def test_a_replay_of_text_does_what_the_model_says(scene, drawn, is_batched_only
     assert (result.managed - result.used_end).tolist() == model.zone.region_nr_free()
     assert result.used_start.tolist() == used_start.tolist()
     assert result.nr_events == len(records)
+    assert result.nr_extfrag == len(model.zone.extfrag) - nr_at_start
+    nr_allocs = result.counts["allocs"]
+    assert result.extfrag_per_million * nr_allocs == pytest.approx(result.nr_extfrag * 1e6)

@@ -184,7 +184,7 @@ class TestHighatomic:
         zone.restore(saved)
         assert zone.nr_highatomic == 0
 
-    @pytest.mark.parametrize("flags", [1, 32, -1])
+    @pytest.mark.parametrize("flags", [1, 3, 32, -1])
     def test_unknown_flags_are_refused(self, flags):
         with pytest.raises(ValueError, match="flags must be"):
             small_zone().alloc(flags=flags)

@@ -64,6 +64,13 @@ class TestSizes:
                 "high_max must be at least the high of 20 pages, got 19",
             ),
             ("6.12", {"high": 1 << 25}, "high must be 0 to 16777216, got 33554432"),
+            (
+                "6.12",
+                {"batch": 8, "high": 0, "high_max": 64},
+                "both be less than the batch of 8 pages, or neither; got 0 and 64",
+            ),
+            ("6.12", {"by_region": 1}, "by_region must be True or False, got 1"),
+            ("6.12", {"batch": "8"}, "batch must be an integer, got '8'"),
             ("3.9", {"batch": 8, "high": 7}, "high must be at least the batch of 8 .* got 7"),
             ("3.9", {"high_max": 9}, "high_max needs kernel='6.12'"),
             ("6.12", {"by_region": True, "placement": "linux"}, "need lists in region order"),

@@ -65,13 +65,33 @@ cdef inline void region_credit(pasr_zone_t *z, uint32_t region, int64_t nr_pages
         regionmap_set(&z.changed_root, z.changed, region)
 
 
+cdef inline void freelist_insert_run(
+    pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t first, pasr_idx_t last, uint32_t region
+) noexcept nogil:
+    """Link the nodes from *first* to *last* as the run of a region that has none yet: two word searches."""
+    cdef int32_t lower = regionmap_prev(fl.root, fl.leaf, region)
+    cdef pasr_idx_t preceding, following
+    regionmap_set(&fl.root, fl.leaf, region)
+    if lower >= 0:
+        preceding = fl.runs[lower].last
+        following = links[preceding].next
+        links[first].prev = preceding
+        links[preceding].next = first
+    else:
+        following = fl.head
+        fl.head = first
+        fl.head_region = region
+    links[last].next = following
+    if following != PASR_NIL:
+        links[following].prev = last
+
+
 cdef inline void freelist_add_sorted(
     pasr_freelist_t *fl, pasr_link_t *links, pasr_idx_t node, uint32_t region
 ) noexcept nogil:
     """Add *node* to the run of *region*: O(1), and two word searches where the run is new."""
     cdef pasr_run_t *run = &fl.runs[region]
     cdef pasr_idx_t preceding, following
-    cdef int32_t lower
     run.nr_blocks += 1
     if run.nr_blocks != 1:
         following = run.last
@@ -85,20 +105,7 @@ cdef inline void freelist_add_sorted(
         links[following].prev = node
         return
     run.last = node
-    lower = regionmap_prev(fl.root, fl.leaf, region)
-    regionmap_set(&fl.root, fl.leaf, region)
-    if lower >= 0:
-        preceding = fl.runs[lower].last
-        following = links[preceding].next
-        links[node].prev = preceding
-        links[preceding].next = node
-    else:
-        following = fl.head
-        fl.head = node
-        fl.head_region = region
-    links[node].next = following
-    if following != PASR_NIL:
-        links[following].prev = node
+    freelist_insert_run(fl, links, node, node, region)
 
 
 cdef inline void freelist_add_linux(
@@ -276,20 +283,7 @@ cdef inline pasr_run_t list_move_run(
 
     target.nr_blocks += run.nr_blocks
     target.runs[region] = run
-    lower = regionmap_prev(target.root, target.leaf, region)
-    regionmap_set(&target.root, target.leaf, region)
-    if lower >= 0:
-        preceding = target.runs[lower].last
-        following = links[preceding].next
-        links[preceding].next = first
-        links[first].prev = preceding
-    else:
-        following = target.head
-        target.head = first
-        target.head_region = region
-    links[run.last].next = following
-    if following != PASR_NIL:
-        links[following].prev = run.last
+    freelist_insert_run(target, links, first, run.last, region)
     return run
 
 

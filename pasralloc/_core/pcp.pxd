@@ -9,13 +9,10 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from pasralloc._core.types cimport (
-    PASR_COSTLY_ORDER, PASR_ERANGE, PASR_OK, pasr_idx_t,
+    PASR_COSTLY_ORDER, PASR_OK, pasr_idx_t,
     pasr_pageset_t, pasr_pcplist_t, pasr_zone_t,
 )
-from pasralloc._core.zone cimport (
-    head_tag, idx_of, pageblock_type, tag_allocated, tag_cached, tag_is_allocated, tag_order, zone_free_error,
-    zone_spans,
-)
+from pasralloc._core.zone cimport find_allocated, pageblock_type, tag_allocated, tag_cached, tag_order
 
 
 cdef inline int64_t pcp_alloc_block(
@@ -38,15 +35,12 @@ cdef inline int64_t pcp_alloc_block(
 
 cdef inline int pcp_free_block(pasr_zone_t *z, pasr_pageset_t *pageset, int64_t pfn, int order) noexcept nogil:
     cdef pasr_pcplist_t *pcplist
-    cdef pasr_idx_t idx
+    cdef pasr_idx_t idx = 0
     cdef uint32_t migratetype
-    cdef uint8_t tag
-    if cython.unlikely(not zone_spans(z, pfn)):
-        return PASR_ERANGE
-    idx = idx_of(z, pfn)
-    tag = head_tag(z, idx)
-    if cython.unlikely(not tag_is_allocated(tag) or (order >= 0 and order != <int> tag_order(tag))):
-        return zone_free_error(z, pfn, order)
+    cdef uint8_t tag = 0
+    cdef int error = find_allocated(z, pfn, order, &idx, &tag)
+    if cython.unlikely(error != PASR_OK):
+        return error
     if cython.likely(tag_order(tag) == 0):
         migratetype = pageblock_type(z, idx)
         pcplist = &pageset.lists[migratetype]

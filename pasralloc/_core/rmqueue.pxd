@@ -13,12 +13,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from pasralloc._core.fallback cimport stage_t
 from pasralloc._core.region_alloc cimport region_offer
 from pasralloc._core.types cimport (
-    PASR_ALLOC_HIGHATOMIC, PASR_ERANGE, PASR_MODE_BIASED, PASR_MODE_PARKING, PASR_OK, PASR_RULES_CLAIM, pasr_idx_t,
+    PASR_ALLOC_HIGHATOMIC, PASR_MODE_BIASED, PASR_MODE_PARKING, PASR_OK, PASR_RULES_CLAIM, pasr_idx_t,
     pasr_zone_t,
 )
-from pasralloc._core.zone cimport (
-    head_tag, idx_of, pageblock_type, tag_is_allocated, tag_order, zone_free_error, zone_give, zone_spans, zone_take,
-)
+from pasralloc._core.zone cimport find_allocated, pageblock_type, tag_order, zone_give, zone_take
 
 
 cdef inline int64_t alloc_block(
@@ -36,14 +34,11 @@ cdef inline int64_t alloc_block(
 
 
 cdef inline int free_block(pasr_zone_t *z, int64_t pfn, int order, int mode) noexcept nogil:
-    cdef pasr_idx_t idx
-    cdef uint8_t tag
-    if cython.unlikely(not zone_spans(z, pfn)):
-        return PASR_ERANGE
-    idx = idx_of(z, pfn)
-    tag = head_tag(z, idx)
-    if cython.unlikely(not tag_is_allocated(tag) or (order >= 0 and order != <int> tag_order(tag))):
-        return zone_free_error(z, pfn, order)
+    cdef pasr_idx_t idx = 0
+    cdef uint8_t tag = 0
+    cdef int error = find_allocated(z, pfn, order, &idx, &tag)
+    if cython.unlikely(error != PASR_OK):
+        return error
     if cython.likely(tag_order(tag) == 0):
         zone_give(z, idx, 0, pageblock_type(z, idx), False, mode)
         if mode & PASR_MODE_PARKING:

@@ -9,6 +9,7 @@ Threading rule: none of these locks. One thread at a time may call them for one
 zone, and none of them needs the GIL.
 """
 
+cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
@@ -18,9 +19,9 @@ from pasralloc._core.freelist cimport (
     list_add, list_pop, list_remove, region_give, region_of, region_take,
 )
 from pasralloc._core.types cimport (
-    PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
-    PASR_NR_PCPTYPES, PASR_TAG_CACHED, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE,
-    PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t, pasr_link_t, pasr_zone_t,
+    PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED,
+    PASR_MODE_STRADDLE, PASR_NR_PCPTYPES, PASR_OK, PASR_TAG_CACHED, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT,
+    PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t, pasr_link_t, pasr_zone_t,
 )
 
 
@@ -91,6 +92,22 @@ cdef inline uint8_t head_tag(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogi
         if tag != PASR_TAG_SPLIT:
             return tag
     return z.tags[idx]
+
+
+cdef inline int find_allocated(
+    const pasr_zone_t *z, int64_t pfn, int order, pasr_idx_t *idx, uint8_t *tag
+) noexcept nogil:
+    """Find the allocated block that starts at *pfn*, of *order* if that is not negative.
+
+    Returns PASR_OK, or the code of `zone_free_error`.
+    """
+    if cython.unlikely(not zone_spans(z, pfn)):
+        return PASR_ERANGE
+    idx[0] = idx_of(z, pfn)
+    tag[0] = head_tag(z, idx[0])
+    if cython.unlikely(not tag_is_allocated(tag[0]) or (order >= 0 and order != <int> tag_order(tag[0]))):
+        return zone_free_error(z, pfn, order)
+    return PASR_OK
 
 
 cdef inline void set_tag(pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint8_t tag) noexcept nogil:

@@ -31,6 +31,10 @@ from pasralloc._core.generations import GENERATIONS
 from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
 
+OPTIONS = (
+    "region_pages", "start_pfn", "absent", "placement", "kernel", "quirks", "pageblock_order", "region_allocator",
+    "pagesets", "buffer")
+
 # By enum pasr_state.
 cdef tuple STATES = ("absent", "free", "allocated", "pcp")
 
@@ -74,9 +78,11 @@ cdef class ZoneBase:
 
     def __cinit__(
         self, nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12",
-        quirks="fixed", pageblock_order=9, region_allocator=None, pagesets=None, buffer=None,
+        quirks="fixed", pageblock_order=9, region_allocator=None, pagesets=None, buffer=None, **others,
     ):
         cdef int64_t pfn, nr
+        for name in others:
+            raise TypeError(unknown("option of a zone", name, OPTIONS))
         present = zone_describe(
             &self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator,
             pagesets, absent)
@@ -151,7 +157,7 @@ cdef class ZoneBase:
 
     @property
     def nr_free(self):
-        """Free pages."""
+        """Free pages. Differs from Linux: isolated ones count as well."""
         return self.c.nr_free
 
     @property
@@ -431,7 +437,7 @@ cdef class ZoneBase:
         Parameters
         ----------
         snapshot : ZoneSnapshot
-            Of a zone with the same geometry, placement, kernel and quirks.
+            Of a zone of the same description.
 
         Raises
         ------

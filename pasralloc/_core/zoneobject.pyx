@@ -102,17 +102,17 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
 
     Attributes
     ----------
-    placement, kernel, quirks : str
+    placement, kernel, quirks, region_allocator, pagesets
         As given.
     migratetypes : tuple of str
         Names of the migratetypes; the position of a name is its number.
 
     Notes
     -----
-    Takes 9.02 bytes per page and 552 bytes per region, and pagesets up to 3.2
-    bytes per page, of which only the parts in use are touched. A failed call
-    leaves the zone unchanged; Linux remembers a failed refill in the tuning of the
-    pageset.
+    Takes 9.02 bytes per page and 552 bytes per region, and with pagesets of the
+    default size 3.2 more per page and 80 KiB per CPU, of which only the parts in use
+    are touched. A failed call leaves the zone unchanged. Differs from Linux: there
+    the tuning of a pageset remembers a refill that failed.
 
     Threading rule: any thread that holds the GIL may call. A call that has
     released the GIL owns the zone, and calls from other threads raise
@@ -174,10 +174,11 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         cdef int number = self.movable if migratetype is MOVABLE else self.as_migratetype(migratetype)
         cdef uint32_t wanted = <uint32_t> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
         cdef uint32_t on = self.as_cpu(cpu)
-        cdef uint32_t granted = <uint32_t> as_int(flags, "flags", 0, ALL_FLAGS)
+        cdef uint32_t granted = <uint32_t> as_int(flags, "flags", 0, ALL_FLAGS | 1)
         cdef int64_t pfn
         if granted & ~<uint32_t> ALL_FLAGS:
-            raise ValueError(f"flags must be ALLOC_ constants or-ed, got {flags}")
+            raise ValueError(f"flags must be ALLOC_NON_BLOCK (2), ALLOC_HIGHATOMIC (4), ALLOC_OOM (8) and"
+                             f" ALLOC_NOFRAGMENT (16) or-ed, got {flags}")
         # After the conversions: they may run Python code that lets another thread in.
         self.refuse_if_busy()
         pfn = pcp_alloc(&self.c, on, wanted, number, granted)
@@ -300,8 +301,8 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         ops : ndarray of OP_DTYPE, shape (n,)
             *op* 0 allocates ``2**order`` pages of *migratetype* (a number) into
             *slot*; 1 frees the block whose pfn is in *slot*. The order of a free
-            is looked at only if *flags* is 1; those of an allocation are those of
-            `alloc`.
+            is looked at only if *flags* is 1. The flags of an allocation are those of
+            `alloc`, and 1 means nothing.
         slots : ndarray of int64, shape (m,)
             Live pfns. Written by an allocation (-12, ENOMEM, if it fails), read
             by a free.

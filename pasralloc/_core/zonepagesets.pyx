@@ -18,10 +18,11 @@ cdef class ZonePagesets(ZoneRanges):
         return <uint32_t> as_int(cpu, "cpu", 0, self.c.nr_cpus - 1 if self.c.nr_cpus != 0 else 0)
 
     cdef object cpus(self, object cpu):
-        """The CPUs meant: all if *cpu* is None."""
-        if self.c.nr_cpus == 0:
-            return ()
-        return range(self.c.nr_cpus) if cpu is None else (self.as_cpu(cpu),)
+        """The CPUs meant: all if *cpu* is None; none if there are no pagesets."""
+        if cpu is None:
+            return range(self.c.nr_cpus)
+        number = self.as_cpu(cpu)
+        return (number,) if self.c.nr_cpus != 0 else ()
 
     def pageset(self, cpu=0):
         """The pageset of a CPU, as it is now: `Pageset`.
@@ -68,7 +69,7 @@ cdef class ZonePagesets(ZoneRanges):
         Notes
         -----
         Order of lists and of pages within them as in the kernel generation.
-        Buddies that follow each other are given back as one block.
+        Buddies that follow each other are given back as one block. O(blocks).
         """
         cdef uint64_t nr = 0
         chosen = self.cpus(cpu)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pasralloc.policy.presets import Policy
@@ -38,7 +37,8 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
     ----------
     trace : Trace
     result : Result
-        Of any policy: what is odd about a trace does not depend on it.
+        Of any policy: what is odd about a trace does not depend on it, only
+        whether pagesets are among the assumptions.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
         "lost_events": s["lost"] + max(0, s["entries_written"] - s["entries_in_buffer"]),
         "backward_time_steps": s["backwards"],
         "batched_ignored": counts["batched"],
-        "fallbacks_per_million": _fallbacks(s["by_kind"]),
+        "fallbacks_per_million": _fallbacks(s["by_kind"][KINDS["extfrag"]], counts["allocs"]),
         "tasks": len(trace.tasks),
         "pfn_radix": "hexadecimal" if s["saw_hex"] else "decimal",
         "migratetypes": {
@@ -97,10 +97,12 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
     }
 
 
-def _fallbacks(by_kind: Sequence[int]) -> float | None:
-    """Fallback events of the traced kernel per million allocations, or None where it allocated nothing."""
-    nr_allocs = by_kind[KINDS["alloc"]]
-    return by_kind[KINDS["extfrag"]] * 1e6 / nr_allocs if nr_allocs else None
+def _fallbacks(nr: int, nr_allocs: int) -> float | None:
+    """Fallback events of the traced kernel per million allocations.
+
+    None if there is none: more often than not the event was not recorded.
+    """
+    return nr * 1e6 / nr_allocs if nr and nr_allocs else None
 
 
 def _assumptions(trace: Trace, policy: Policy) -> list[str]:

@@ -165,9 +165,9 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
         "",
         style="dim",
     )
-    if quality["fallbacks_per_million"] is not None:
-        fallbacks = f"{quality['fallbacks_per_million']:.0f}"
-        table.add_row("as traced", "", "", "", "", "", "", fallbacks, "", style="dim")
+    traced = quality["fallbacks_per_million"]
+    fallbacks = "none seen" if traced is None else f"{traced:.0f}"
+    table.add_row("as traced", "", "", "", "", "", "", fallbacks, "", style="dim")
     console.print(table)
     print_strips(console, results)
     for names in equal_groups(results):

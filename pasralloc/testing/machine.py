@@ -31,16 +31,19 @@ requests = st.lists(st.tuples(orders, types), max_size=40)
 
 
 @st.composite
-def pagesets(draw: st.DrawFn, in_regions: bool) -> Pagesets:
+def pagesets(draw: st.DrawFn, in_regions: bool, tunes: bool) -> Pagesets:
     """Pagesets of one to three CPUs: the kernel's own sizes, or small ones that spill often."""
     nr_cpus = draw(st.integers(1, 3))
     by_region = draw(st.booleans()) if in_regions else False
     if draw(st.booleans()):
         return Pagesets(nr_cpus=nr_cpus, by_region=by_region)
     batch = draw(st.integers(1, 8))
-    return Pagesets(
-        nr_cpus=nr_cpus, by_region=by_region, batch=batch, high=batch * draw(st.integers(2, 6))
-    )
+    if not tunes:
+        high = batch * draw(st.integers(1, 6))
+        return Pagesets(nr_cpus=nr_cpus, by_region=by_region, batch=batch, high=high)
+    high = draw(st.sampled_from([0, batch - 1, 2 * batch, 5 * batch]))
+    high_max = draw(st.sampled_from([None, high, high if high < batch else high + 6 * batch]))
+    return Pagesets(nr_cpus=nr_cpus, by_region=by_region, batch=batch, high=high, high_max=high_max)
 
 
 @st.composite
@@ -75,7 +78,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         "absent": absent,
         "placement": placement,
         "region_allocator": draw(st.sampled_from(region_allocators)),
-        "pagesets": draw(st.none() | pagesets(placement != "linux")),
+        "pagesets": draw(st.none() | pagesets(placement != "linux", kernel == "6.12")),
         "kernel": kernel,
         "quirks": quirks,
         "pageblock_order": draw(st.sampled_from([9, 10, 5])),

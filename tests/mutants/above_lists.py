@@ -33,8 +33,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/freelist.pxd",
-        "    links[run.last].next = following\n    if following != PASR_NIL:\n        links[following].prev = run.last",
-        "    links[run.last].next = following",
+        "    links[last].next = following\n    if following != PASR_NIL:\n        links[following].prev = last",
+        "    links[last].next = following",
         "the run after a moved one keeps its old predecessor",
         f"{MACHINE} {PARKING}",
     ),
@@ -180,8 +180,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/pcp.pyx",
-        "high < pageset.free_count + batch:",
-        "high < batch:",
+        "z.pcp_high_max and high < pageset.free_count + batch:",
+        "z.pcp_high_max and high < batch:",
         "the high of a pageset does not grow with what is freed",
         f"{MACHINE} {PAGESETS}",
     ),

@@ -205,9 +205,9 @@ MUTANTS = [
         f"{MACHINE} {FALLBACK}",
     ),
     Mutant(
-        "_core/rmqueue.pxd",
-        "(order >= 0 and order != <int> tag_order(tag))):",
-        "(order >= 0 and order > <int> tag_order(tag))):",
+        "_core/zone.pxd",
+        "(order >= 0 and order != <int> tag_order(tag[0]))):",
+        "(order >= 0 and order > <int> tag_order(tag[0]))):",
         "a free with too small an order is accepted",
         f"{MACHINE} {ZONE}",
     ),
