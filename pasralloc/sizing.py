@@ -34,8 +34,8 @@ class Pagesets:
         6.12 only: the largest value of it; equal to `high`, nothing is tuned.
     by_region : bool, default False
         Refill from the lowest region that has a block, whatever its order, and
-        give back from the highest region on the list; the series left this
-        open. Otherwise as in the kernel: refill as single requests are
+        give back from the highest regions on the list, an eighth of what the
+        pageset holds at least; the series left this open. Otherwise as in the kernel: refill as single requests are
         served, give back what has lain longest.
 
     Raises

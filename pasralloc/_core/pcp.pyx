@@ -252,6 +252,9 @@ cdef void pcp_spill(pasr_zone_t *z, pasr_pageset_t *pageset, uint32_t index, bin
         wanted = 1
     else:
         wanted = min(max(<int64_t> pageset.free_count, batch), high - batch)
+    if z.pcp_by_region:
+        # All of a list is looked at for them, so that must not be for a few.
+        wanted = max(wanted, <int64_t> pageset.count >> 3)
     free_bulk(z, pageset, <uint32_t> wanted, index)
 
 
@@ -320,7 +323,7 @@ cdef uint32_t pcp_drain(pasr_zone_t *z, uint32_t cpu) noexcept nogil:
         free_round_robin(z, pageset, nr)
         return nr
     while pageset.count != 0:
-        free_bulk(z, pageset, z.pcp_most_freed, 0)
+        free_bulk(z, pageset, pageset.count if z.pcp_by_region else z.pcp_most_freed, 0)
     return nr
 
 

@@ -151,7 +151,10 @@ def free(model: ZoneModel, cpu: int, pfn: int, order: int) -> None:
         pageset.free_count += 1 << order
     high = high_now(pageset, free_high)
     if pageset.count >= high:
-        free_bulk(model, pageset, nr_to_free(pageset, high, free_high), key)
+        nr = nr_to_free(pageset, high, free_high)
+        if model.by_region and not free_high:
+            nr = max(nr, pageset.count // 8)
+        free_bulk(model, pageset, nr, key)
 
 
 def high_now(pageset: PagesetModel, free_high: bool) -> int:
@@ -237,7 +240,8 @@ def drain(model: ZoneModel, cpu: int) -> int:
         free_round_robin(model, pageset, nr)
         return nr
     while pageset.count:
-        free_bulk(model, pageset, pageset.batch << SCALE_MAX, next(iter(pageset.lists)))
+        chunk = nr if model.by_region else pageset.batch << SCALE_MAX
+        free_bulk(model, pageset, chunk, next(iter(pageset.lists)))
     return nr
 
 
