@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["CorruptZone", "InvalidFree", "OutOfMemory", "PasrallocError", "TraceFormatError"]
+from collections.abc import Sequence
+
+__all__ = [
+    "CommandError",
+    "CorruptZone",
+    "DramError",
+    "InvalidFree",
+    "MissingValue",
+    "OutOfMemory",
+    "PasrallocError",
+    "TraceFormatError",
+]
 
 
 class PasrallocError(Exception):
@@ -80,3 +91,71 @@ class TraceFormatError(PasrallocError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.why}" if self.line else f"{self.path}: {self.why}"
+
+
+class DramError(PasrallocError, ValueError):
+    """A DRAM part, setting or geometry that cannot be used.
+
+    Parameters
+    ----------
+    part : str
+        Id of the part, or another name of what is at fault.
+    problems : sequence of (field, value, expected)
+        Every problem found: the field, what it is, and what it should be.
+    """
+
+    def __init__(self, part: str, problems: Sequence[tuple[str, object, str]]) -> None:
+        super().__init__(part, tuple(problems))
+        self.part = part
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{self.part}: {field} must be {expected}, got {value!r}"
+            for field, value, expected in self.problems
+        )
+
+
+class MissingValue(DramError):
+    """A current or timing that is needed and that the part does not give.
+
+    Parameters
+    ----------
+    part : str
+        Id of the part.
+    field : str
+        The missing field, such as ``vpp.IPP5``.
+    hint : str, default ""
+        What would help, such as the name of an assumption.
+    """
+
+    def __init__(self, part: str, field: str, hint: str = "") -> None:
+        super().__init__(part, [(field, None, "given")])
+        self.field = field
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.field} is not given{f'; {self.hint}' if self.hint else ''}"
+
+
+class CommandError(PasrallocError, ValueError):
+    """A DRAM command that cannot be executed where it stands.
+
+    Parameters
+    ----------
+    index : int
+        Position in the command array.
+    cycle : int
+        Its clock cycle.
+    why : str
+        The command, what is wrong with it and what was expected.
+    """
+
+    def __init__(self, index: int, cycle: int, why: str) -> None:
+        super().__init__(index, cycle, why)
+        self.index = index
+        self.cycle = cycle
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"command {self.index} at cycle {self.cycle}: {self.why}"

@@ -66,7 +66,7 @@ def test_the_wheel_holds_what_users_build_on(built):
         for path in (ROOT / "pasralloc").rglob("*")
         if path.is_file()
     }
-    for suffix in (".pxd", ".pyi", ".h", ".py", ".xz"):
+    for suffix in (".pxd", ".pyi", ".h", ".py", ".xz", ".toml"):
         wanted = {name for name in sources if name.endswith(suffix)}
         assert wanted, suffix
         assert wanted <= names, suffix

@@ -1,0 +1,170 @@
+"""Parts as data: faithful to the collection they were made from, each field with its source."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pasralloc as pa
+from pasralloc.dram.parts import PARTS
+
+COLLECTION = json.loads((Path(__file__).parent / "data" / "dram_parts.json").read_text())["parts"]
+BY_ID = {part["id"]: part for part in COLLECTION}
+
+
+def test_there_is_a_file_for_every_part():
+    assert pa.dram.part_ids() == sorted(BY_ID)
+    assert len(BY_ID) == 16
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_a_part_is_what_the_collection_says(name):
+    spec, wanted = pa.dram.part(name), BY_ID[name]
+    for field in (
+        "standard",
+        "vendor_part",
+        "verified",
+        "density_Mb",
+        "width",
+        "banks",
+        "bank_groups",
+    ):
+        assert getattr(spec, field) == wanted[field]
+    for field in ("rows", "columns", "burst_length", "page_bytes", "data_rate_MTs"):
+        assert getattr(spec, field) == wanted.get(field)
+    assert spec.tck_ns == wanted.get("tCK_ns")
+    assert list(spec.rails) == list(wanted["supplies"])
+    for rail, supply in wanted["supplies"].items():
+        # A 0 on VPP stands for a current that the source does not give.
+        currents = {s: mA for s, mA in supply["I_mA"].items() if not (rail == "vpp" and mA == 0)}
+        if "IDD6_full_85C_lowpower" in currents:
+            currents["IDD6"] = currents.pop("IDD6_full_85C_lowpower")
+        assert dict(spec.rails[rail].currents_mA) == currents
+        assert spec.rails[rail].volts == supply["V"]
+        assert dict(spec.rails[rail].other_volts) == {
+            k: v for k, v in supply.items() if k.startswith("V_")
+        }
+    in_cycles = {
+        k.removesuffix("_nCK"): v for k, v in wanted["timing_ns"].items() if k.endswith("_nCK")
+    }
+    assert dict(spec.timing_ns) == {
+        k: v for k, v in wanted["timing_ns"].items() if not k.endswith("_nCK")
+    }
+    for symbol, cycles in {**wanted.get("timing_cycles", {}), **in_cycles}.items():
+        assert spec.timing_cycles[symbol] == cycles
+    assert {note.text for note in spec.sources} == set(wanted["sources"])
+    assert len(spec.caveats) >= len(wanted["caveats"])
+    tables = {
+        grade: {1 / int(share.partition("/")[2] or 1): current for share, current in table.items()}
+        for grade, table in wanted["pasr"].get("IDD6_uA", {}).items()
+    }
+    assert {grade: dict(table) for grade, table in spec.idd6_uA.items()} == tables
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_every_field_of_a_part_has_a_source(name):
+    spec = pa.dram.part(name)
+    fields = list(spec.fields())
+    assert len(fields) >= 9
+    for field in fields:
+        sources = spec.sources_of(field)
+        assert sources, field
+        assert all(source.text and source.licence for source in sources)
+
+
+def test_sources_are_those_of_the_field():
+    spec = pa.dram.part("ddr4_2400_8Gb_x8")
+    assert [s.name for s in spec.sources_of("vdd.IDD2N")] == ["module_table", "gem5", "dramsim3"]
+    assert [s.name for s in spec.sources_of("vdd.IDD6R")] == ["module_table"]
+    assert [c.text for c in spec.caveats_of("vdd.IDD6R")] == [
+        "IDD6R and IDD6A are typical values, the others maxima"
+    ]
+    assert spec.caveats_of("vdd.IDD2N") == []
+
+
+def test_an_unknown_part_is_refused_with_a_hint():
+    with pytest.raises(pa.DramError, match="did you mean 'ddr4_2400_8Gb_x8'"):
+        pa.dram.part("ddr4_2400_8Gb_x16")
+
+
+GOOD = (PARTS / "ddr4_2400_8Gb_x8.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("IDD2N = 34", "IDD2N = -34", "vdd.IDD2N must be 0 to 10000 mA, got -34"),
+        (
+            "IDD2N = 34",
+            "IDD2M = 34",
+            "vdd.IDD2M must be a known current that begins with IDD, got 34",
+        ),
+        ("IPP0 = 3", "IDD0 = 3", "vpp.IDD0 must be a known current that begins with IPP, got 3"),
+        ("IDD2N = 34", 'IDD2N = "34"', "vdd.IDD2N must be a number, got '34'"),
+        ("IDD2N = 34", "IDD2N = nan", "vdd.IDD2N must be 0 to 10000 mA, got nan"),
+        ("tRFC1 = 350", "tRFC1 = 9000", "timing.tRFC1 must be at most tREFI = 7800, got 9000"),
+        ("tRFC1 = 420", "tRFC1 = 9361", "timing.tRFC1 must be at most tREFI = 9360, got 9361"),
+        ("tRC = 46.16", "tRC = 20", "timing.tRC must be at least tRAS = 32, got 20"),
+        ("tWR = 18", "tWR = 18.5", "timing.tWR must be int, got 18.5"),
+        ("tWR = 18", "tVR = 18", "timing.tVR must be a known timing, got 18"),
+        ("banks = 16", "banks = 15", "device.banks must be a multiple of bank_groups 4, got 15"),
+        ("banks = 16", "banks = true", "device.banks must be int, got True"),
+        (
+            "rows = 65536",
+            "rows = 65535",
+            "device.density_Mb must be banks x rows x columns x width = 8191, got 8192",
+        ),
+        ("V = 1.2", "V = 12", "vdd.V must be above 0 and below 5 V, got 12"),
+        ('standard = "DDR4"', 'standard = "DDR9"', "standard must be one of LPDDR, DDR2"),
+        ("width = 8\n", "", "device.width must be given, got None"),
+        (
+            "width = 8",
+            "width = 8\nwitdh = 8",
+            "device.witdh must be left out, known being bank_groups, banks",
+        ),
+        (
+            'fields = ["timing.tXSDLL"]',
+            'fields = ["timing.tXDLL"]',
+            "fields must be the pattern of a field",
+        ),
+        ('"device.*", ', "", "device.density_Mb must be covered by a source"),
+        (
+            'field = "IDD6R"',
+            'field = "IDD6S"',
+            "self_refresh_points.field must be a current of the part, got 'IDD6S'",
+        ),
+        ('kind = "none"', 'kind = "some"', "pasr.kind must be one of none"),
+        ("[device]", "[device", "file must be TOML in UTF-8"),
+    ],
+)
+def test_a_broken_file_names_part_field_value_and_expectation(tmp_path, old, new, problem):
+    assert old in GOOD
+    path = tmp_path / "part.toml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(pa.DramError) as error:
+        pa.dram.read_part(path)
+    assert problem in str(error.value)
+    assert str(error.value).startswith(("ddr4_2400_8Gb_x8: ", "part.toml: "))
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    path = tmp_path / "part.toml"
+    path.write_text(
+        GOOD.replace("IDD2N = 34", "IDD2N = -34").replace("tRFC1 = 350", "tRFC1 = 9000")
+    )
+    with pytest.raises(pa.DramError) as error:
+        pa.dram.read_part(path)
+    assert [field for field, _, _ in error.value.problems] == ["vdd.IDD2N", "timing.tRFC1"]
+
+
+def test_a_good_file_of_ones_own_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace('id = "ddr4_2400_8Gb_x8"', 'id = "mine"'))
+    assert pa.dram.read_part(path).id == "mine"
+
+
+def test_the_id_of_a_part_is_the_name_of_its_file():
+    for path in PARTS.glob("*.toml"):
+        document = tomllib.loads(path.read_text())
+        assert document["id"] == path.stem
