@@ -23,8 +23,11 @@ _WHERE = {
     "Zone": "pasralloc._core.zoneobject",
     "ZoneSnapshot": "pasralloc._core.snapshot",
     "EVENT_DTYPE": "pasralloc._core.textparser",
+    "CommandError": "pasralloc.errors",
     "CorruptZone": "pasralloc.errors",
+    "DramError": "pasralloc.errors",
     "InvalidFree": "pasralloc.errors",
+    "MissingValue": "pasralloc.errors",
     "OutOfMemory": "pasralloc.errors",
     "PasrallocError": "pasralloc.errors",
     "TraceFormatError": "pasralloc.errors",
@@ -37,6 +40,10 @@ _WHERE = {
 }
 
 
+# Subpackages reachable as attributes without an import of their own.
+_SUBPACKAGES = ("dram",)
+
+
 def get_include() -> str:
     """Directory of the C headers, for the include path of an extension that cimports pasralloc."""
     return os.path.join(os.path.dirname(__file__), "include")
@@ -47,8 +54,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_WHERE[name]), name)
         globals()[name] = value
         return value
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"pasralloc.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted({*globals(), *_WHERE, *_SUBPACKAGES})

@@ -1,3 +1,4 @@
+from pasralloc import dram as dram
 from pasralloc._core.batchcalls import OP_DTYPE as OP_DTYPE
 from pasralloc._core.snapshot import ZoneSnapshot as ZoneSnapshot
 from pasralloc._core.textparser import EVENT_DTYPE as EVENT_DTYPE
@@ -9,8 +10,11 @@ from pasralloc._core.zoneobject import ALLOC_NON_BLOCK as ALLOC_NON_BLOCK
 from pasralloc._core.zoneobject import ALLOC_OOM as ALLOC_OOM
 from pasralloc._core.zoneobject import Zone as Zone
 from pasralloc.comparison import compare as compare
+from pasralloc.errors import CommandError as CommandError
 from pasralloc.errors import CorruptZone as CorruptZone
+from pasralloc.errors import DramError as DramError
 from pasralloc.errors import InvalidFree as InvalidFree
+from pasralloc.errors import MissingValue as MissingValue
 from pasralloc.errors import OutOfMemory as OutOfMemory
 from pasralloc.errors import PasrallocError as PasrallocError
 from pasralloc.errors import TraceFormatError as TraceFormatError

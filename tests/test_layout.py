@@ -31,6 +31,7 @@ CORE = [
     "events",
     "bits",
     "scan",
+    "power",
     "freelist",
     "zone",
     "layout",
@@ -46,6 +47,7 @@ CORE = [
     "stream",
     "batch",
     "boundary",
+    "rankmeter",
     "arena",
     "refusal",
     "geometry",
@@ -179,9 +181,10 @@ def test_every_public_name_resolves_and_is_documented():
 
     names = [name for name in dir(pasralloc) if not name.startswith("_")]
     assert {"Zone", "Trace", "replay", "compare", "OP_DTYPE"} <= set(names)
-    for name in pasralloc._WHERE:
-        value = getattr(pasralloc, name)
-        assert not callable(value) or value.__doc__, name
+    for package in (pasralloc, pasralloc.dram):
+        for name in package._WHERE:
+            value = getattr(package, name)
+            assert not callable(value) or value.__doc__, name
     with pytest.raises(AttributeError, match="has no attribute 'zone'"):
         _ = pasralloc.zone
 

@@ -1,0 +1,37 @@
+"""DRAM parts, what their states and commands cost, and which memory shares a rank."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Public name -> module that has it; looked up on first use, as in the package itself.
+_WHERE = {
+    "ASSUMPTIONS": "parameters",
+    "COMMANDS": "commands",
+    "COMMAND_DTYPE": "commands",
+    "CommandEnergy": "energy",
+    "CommandMeter": "energy",
+    "DramSpec": "spec",
+    "Rail": "spec",
+    "case_energy": "cases",
+    "check_case": "cases",
+    "check_file": "cases",
+    "command_array": "commands",
+    "command_energy": "energy",
+    "part": "parts",
+    "part_ids": "parts",
+    "read_part": "parts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(importlib.import_module(f"pasralloc.dram.{_WHERE[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE})

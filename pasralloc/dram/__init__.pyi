@@ -1,0 +1,15 @@
+from pasralloc._core.rankmeter import COMMAND_DTYPE as COMMAND_DTYPE
+from pasralloc._core.rankmeter import COMMANDS as COMMANDS
+from pasralloc.dram.cases import case_energy as case_energy
+from pasralloc.dram.cases import check_case as check_case
+from pasralloc.dram.cases import check_file as check_file
+from pasralloc.dram.commands import command_array as command_array
+from pasralloc.dram.energy import CommandEnergy as CommandEnergy
+from pasralloc.dram.energy import CommandMeter as CommandMeter
+from pasralloc.dram.energy import command_energy as command_energy
+from pasralloc.dram.parameters import ASSUMPTIONS as ASSUMPTIONS
+from pasralloc.dram.parts import part as part
+from pasralloc.dram.parts import part_ids as part_ids
+from pasralloc.dram.parts import read_part as read_part
+from pasralloc.dram.spec import DramSpec as DramSpec
+from pasralloc.dram.spec import Rail as Rail
