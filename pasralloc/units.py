@@ -116,6 +116,17 @@ def format_seconds(nr_ns: float) -> str:
     return f"{nr_ns:.4g} ns"
 
 
+def format_power(watts: float) -> str:
+    """Write a power in milliwatts, as data sheets of DRAM do.
+
+    Examples
+    --------
+    >>> format_power(0.0483), format_power(8.7)
+    ('48.30 mW', '8700.00 mW')
+    """
+    return f"{watts * 1e3:.2f} mW"
+
+
 def percent(part: float, whole: float) -> str:
     """Write a share of a whole; empty if there is nothing to share.
 

@@ -13,7 +13,10 @@ from pasralloc import __version__
 
 # Verb -> one line of help. Modules are imported when their verb is used, so that
 # --help does not wait for numpy.
-VERBS = {"compare": "One trace, several policies, one table."}
+VERBS = {
+    "compare": "One trace, several policies, one table.",
+    "parts": "DRAM parts and what their states cost.",
+}
 
 BAD_INPUT = 3
 

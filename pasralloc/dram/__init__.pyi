@@ -11,5 +11,12 @@ from pasralloc.dram.parameters import ASSUMPTIONS as ASSUMPTIONS
 from pasralloc.dram.parts import part as part
 from pasralloc.dram.parts import part_ids as part_ids
 from pasralloc.dram.parts import read_part as read_part
+from pasralloc.dram.selfrefresh import SIGMA_RANGES as SIGMA_RANGES
+from pasralloc.dram.selfrefresh import PasrFit as PasrFit
+from pasralloc.dram.selfrefresh import pasr_fit as pasr_fit
+from pasralloc.dram.selfrefresh import self_refresh_share as self_refresh_share
 from pasralloc.dram.spec import DramSpec as DramSpec
 from pasralloc.dram.spec import Rail as Rail
+from pasralloc.dram.states import StatePower as StatePower
+from pasralloc.dram.states import StateTable as StateTable
+from pasralloc.dram.states import state_powers as state_powers

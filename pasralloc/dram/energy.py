@@ -14,6 +14,7 @@ from pasralloc.choices import unknown
 from pasralloc.dram.commands import ordered
 from pasralloc.dram.equations import FORMULAS, RailCurrents, rail_energy
 from pasralloc.dram.parameters import Parameters
+from pasralloc.dram.selfrefresh import self_refresh_share
 from pasralloc.dram.spec import DramSpec
 from pasralloc.errors import CommandError, DramError, MissingValue
 
@@ -260,43 +261,6 @@ def _run(
         if order is None:
             raise
         raise CommandError(int(order[error.index]), error.cycle, error.why) from None
-
-
-def self_refresh_share(fraction: float, sigma: float | None) -> float:
-    """Part of IDD6 that is left when a fraction of the array is refreshed.
-
-    Parameters
-    ----------
-    fraction : float
-        Refreshed share of the array, 0 to 1.
-    sigma : float, optional
-        Share of the current that does not depend on it; needed if *fraction* is below 1.
-
-    Returns
-    -------
-    float
-        ``sigma + (1 - sigma) * fraction``, dimensionless.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of range, or sigma is missing.
-
-    Notes
-    -----
-    A straight line fits the IDD6 tables of mobile LPDDR data sheets to 9 % of the
-    full current, with sigma from 0.39 to 0.67 at 85 C and from 0.60 to 0.82 at 45 C.
-    There are no such tables for LPDDR2 and later: sigma is an assumption there.
-    """
-    if not 0 <= fraction <= 1:
-        raise ValueError(f"fraction must be 0 to 1, got {fraction!r}")
-    if sigma is not None and not 0 <= sigma <= 1:
-        raise ValueError(f"sigma must be 0 to 1, got {sigma!r}")
-    if fraction == 1:
-        return 1.0
-    if sigma is None:
-        raise ValueError(f"sigma must be given for a refreshed fraction of {fraction!r}")
-    return sigma + (1 - sigma) * fraction
 
 
 def command_energy(

@@ -298,6 +298,35 @@ class DramSpec:
         yield from (f"timing.{s}" for s in dict.fromkeys([*self.timing_ns, *self.timing_cycles]))
         yield from (f"pasr.{grade}" for grade in self.idd6_uA)
 
+    def value_of(self, field_name: str) -> str:
+        """Return a field's value with its unit, as text.
+
+        Raises
+        ------
+        KeyError
+            If the part does not give it.
+        """
+        kind, _, name = field_name.partition(".")
+        if kind == "device":
+            value = getattr(self, "tck_ns" if name == "tCK_ns" else name, None)
+            if value is None:
+                raise KeyError(field_name)
+            return str(value)
+        if kind == "timing":
+            given = ((self.timing_ns.get(name), "ns"), (self.timing_cycles.get(name), "nCK"))
+            texts = [f"{value} {unit}" for value, unit in given if value is not None]
+            if not texts:
+                raise KeyError(field_name)
+            return ", ".join(texts)
+        if kind == "pasr":
+            return ", ".join(
+                f"{share:g}: {current} uA" for share, current in self.idd6_uA[name].items()
+            )
+        rail = self.rails[kind]
+        if name.startswith("V"):
+            return f"{rail.volts if name == 'V' else rail.other_volts[name]} V"
+        return f"{rail.currents_mA[name]} mA"
+
     def sources_of(self, field_name: str) -> list[Note]:
         """Return the sources of one field, such as ``vdd.IDD2N`` or ``timing.tRFC``."""
         return [note for note in self.sources if note.concerns(field_name)]
