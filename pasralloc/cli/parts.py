@@ -8,7 +8,7 @@ import sys
 import click
 
 DIFFERENT = 3
-LIST_WIDTH = 132
+LIST_WIDTH = 140
 
 EXAMPLES = """\b
 Examples:

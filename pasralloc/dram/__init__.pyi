@@ -11,6 +11,9 @@ from pasralloc.dram.parameters import ASSUMPTIONS as ASSUMPTIONS
 from pasralloc.dram.parts import part as part
 from pasralloc.dram.parts import part_ids as part_ids
 from pasralloc.dram.parts import read_part as read_part
+from pasralloc.dram.pasr import RefreshSetting as RefreshSetting
+from pasralloc.dram.pasr import refresh_setting as refresh_setting
+from pasralloc.dram.pasr import refresh_settings as refresh_settings
 from pasralloc.dram.selfrefresh import SIGMA_RANGES as SIGMA_RANGES
 from pasralloc.dram.selfrefresh import PasrFit as PasrFit
 from pasralloc.dram.selfrefresh import pasr_fit as pasr_fit

@@ -45,7 +45,7 @@ def print_parts(console: Console, tables: Sequence[StateTable], entry_refresh: s
     grid.add_column("standard", no_wrap=True)
     for heading in ("Gb", *_COLUMNS.values(), "refresh", "break-even\nPD us", "standby\nus"):
         grid.add_column(heading, justify="right", no_wrap=True)
-    grid.add_column("PASR")
+    grid.add_column("PASR", no_wrap=True)
     for table in tables:
         spec = table.spec
         states = table.states
