@@ -4,9 +4,17 @@ from pasralloc.dram.cases import case_energy as case_energy
 from pasralloc.dram.cases import check_case as check_case
 from pasralloc.dram.cases import check_file as check_file
 from pasralloc.dram.commands import command_array as command_array
+from pasralloc.dram.domains import by_rank as by_rank
+from pasralloc.dram.domains import by_segment as by_segment
+from pasralloc.dram.domains import domain_table as domain_table
+from pasralloc.dram.domains import idle_seconds as idle_seconds
+from pasralloc.dram.domains import region_places as region_places
 from pasralloc.dram.energy import CommandEnergy as CommandEnergy
 from pasralloc.dram.energy import CommandMeter as CommandMeter
 from pasralloc.dram.energy import command_energy as command_energy
+from pasralloc.dram.mapping import AddressMap as AddressMap
+from pasralloc.dram.mapping import Geometry as Geometry
+from pasralloc.dram.mapping import Place as Place
 from pasralloc.dram.parameters import ASSUMPTIONS as ASSUMPTIONS
 from pasralloc.dram.parts import part as part
 from pasralloc.dram.parts import part_ids as part_ids

@@ -123,7 +123,7 @@ def _anchored_codes(spec: DramSpec) -> list[RefreshSetting]:
 def refresh_setting(
     spec: DramSpec, *, maskable_banks: Collection[int] = (), maskable_segments: Collection[int] = ()
 ) -> RefreshSetting:
-    """Find the setting that refreshes least without losing what must be kept.
+    """Choose the setting that refreshes least without losing what must be kept.
 
     What a device cannot express is rounded to the refreshed side: nothing outside
     *maskable_banks* and *maskable_segments* is ever left unrefreshed.

@@ -1,0 +1,418 @@
+"""Where a physical address lies in DRAM: bit lists and xor masks, one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pasralloc.choices import unknown
+from pasralloc.dram.gf2 import dependent_row, inverse, parity, span
+from pasralloc.dram.spec import DramSpec
+from pasralloc.errors import DramError
+
+LINE_BITS = 6  # 64-byte cache lines
+SEGMENT_BITS = 3  # a segment is an eighth of the rows
+
+_FIELDS = ("column", "bank_group", "bank", "row", "rank", "channel")
+
+# The channel of two-channel Ivy Bridge and Haswell machines.
+_CHANNEL_HASH = (7, 8, 9, 12, 13, 18, 19)
+
+# Fields of each preset from the lowest address bit up; of "line" the columns of one cache line.
+_LINE, _BANKS = ("column", "line"), [("bank_group", "all"), ("bank", "all")]
+_INTERLEAVED = [
+    _LINE,
+    ("channel", "all"),
+    ("column", "all"),
+    *_BANKS,
+    ("rank", "all"),
+    ("row", "all"),
+]
+_ORDERS = {
+    "linear": [
+        ("column", "all"),
+        ("row", "all"),
+        ("bank", "all"),
+        ("bank_group", "all"),
+        ("rank", "all"),
+        ("channel", "all"),
+    ],
+    "channel-interleaved": [
+        _LINE,
+        ("channel", "all"),
+        ("column", "all"),
+        *_BANKS,
+        ("row", "all"),
+        ("rank", "all"),
+    ],
+    "fully-interleaved": _INTERLEAVED,
+    "hashed": _INTERLEAVED,
+}
+
+
+class Place(NamedTuple):
+    """A part of DRAM that can be unused as a whole: a segment of a bank.
+
+    ``bank`` is flat (bank group times banks per group, plus bank); ``segment`` is an
+    eighth of the rows, by their three most significant bits.
+    """
+
+    channel: int
+    rank: int
+    bank: int
+    segment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """Numbers of everything in a machine's DRAM; each a power of two.
+
+    Parameters
+    ----------
+    channels, ranks : int
+        Channels of the machine, ranks per channel.
+    bank_groups, banks : int
+        Bank groups, and banks of one group.
+    rows, columns : int
+        Rows of a bank, columns of a row.
+    bus_bytes : int
+        Bytes that one column of a rank holds: the width of the channel.
+
+    Raises
+    ------
+    DramError
+        If a number is no power of two, or too small for the map.
+    """
+
+    channels: int
+    ranks: int
+    bank_groups: int
+    banks: int
+    rows: int
+    columns: int
+    bus_bytes: int
+
+    def __post_init__(self) -> None:
+        problems = [
+            (name, getattr(self, name), "a power of two")
+            for name in (
+                "channels",
+                "ranks",
+                "bank_groups",
+                "banks",
+                "rows",
+                "columns",
+                "bus_bytes",
+            )
+            if getattr(self, name) < 1 or getattr(self, name) & (getattr(self, name) - 1)
+        ]
+        if self.rows < 1 << SEGMENT_BITS:
+            problems.append(("rows", self.rows, f"at least {1 << SEGMENT_BITS}"))
+        if self.columns * self.bus_bytes < 1 << LINE_BITS:
+            problems.append(("columns", self.columns, "enough for a cache line in a row"))
+        if self.bus_bytes > 1 << LINE_BITS:
+            problems.append(("bus_bytes", self.bus_bytes, "at most a cache line"))
+        if problems:
+            raise DramError("geometry", problems)
+
+    @classmethod
+    def of(cls, spec: DramSpec, *, channels: int = 1, ranks: int = 1) -> Geometry:
+        """Geometry of a machine with so many channels and ranks of one part.
+
+        Raises
+        ------
+        DramError
+            If the part does not give its rows and columns, or one is no power of two.
+        """
+        missing = [
+            (f"device.{n}", None, "given") for n in ("rows", "columns") if not getattr(spec, n)
+        ]
+        if missing or spec.rows is None or spec.columns is None:
+            raise DramError(spec.id, missing)
+        return cls(
+            channels=channels,
+            ranks=ranks,
+            bank_groups=spec.bank_groups,
+            banks=spec.banks // spec.bank_groups,
+            rows=spec.rows,
+            columns=spec.columns,
+            bus_bytes=spec.devices * spec.width // 8,
+        )
+
+    @property
+    def nr_bytes(self) -> int:
+        """Capacity."""
+        cells = (
+            self.channels * self.ranks * self.bank_groups * self.banks * self.rows * self.columns
+        )
+        return cells * self.bus_bytes
+
+    def bits(self, field: str) -> int:
+        """Return the address bits of a field: column, bank_group, bank, row, rank, channel or offset."""
+        names = {"bank_group": "bank_groups", "offset": "bus_bytes"}
+        value: int = getattr(self, names.get(field, f"{field}s"))
+        return value.bit_length() - 1
+
+
+class AddressMap:
+    """One-to-one map of physical addresses to places in DRAM.
+
+    Threading rule: immutable.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        What there is.
+    masks : mapping of str to sequence of int
+        For each of column, bank_group, bank, row, rank and channel, one mask per bit, least significant
+        first: the bit is the parity of the address bits in its mask. The lowest
+        ``log2(bus_bytes)`` address bits are the byte in a column and belong to no mask.
+
+    Raises
+    ------
+    DramError
+        If a field has the wrong number of masks, a mask reaches outside the address, or two addresses
+        would share a place.
+
+    Examples
+    --------
+    >>> import pasralloc as pa
+    >>> geometry = Geometry.of(pa.dram.part("ddr3_1600_4Gb_x8"), channels=2, ranks=2)
+    >>> mapping = AddressMap.preset("fully-interleaved", geometry)
+    >>> {name: int(value) for name, value in mapping.decode(1 << 18).items() if value}
+    {'bank': 1, 'row': 1}
+    """
+
+    def __init__(self, geometry: Geometry, masks: Mapping[str, Sequence[int]]) -> None:
+        self.geometry = geometry
+        self.nr_bits = geometry.nr_bytes.bit_length() - 1
+        offset = geometry.bits("offset")
+        problems: list[tuple[str, object, str]] = [
+            (name, masks[name], f"left out, known being {', '.join(_FIELDS)}")
+            for name in masks.keys() - set(_FIELDS)
+        ]
+        rows = [1 << bit for bit in range(offset)]
+        self._masks: dict[str, tuple[int, ...]] = {"offset": tuple(rows)}
+        for name in _FIELDS:
+            field = tuple(masks.get(name, ()))
+            if len(field) != geometry.bits(name):
+                problems.append((name, [hex(m) for m in field], f"{geometry.bits(name)} masks"))
+            problems += [
+                (name, hex(mask), f"a mask of the address bits {offset} to {self.nr_bits - 1}")
+                for mask in field
+                if mask <= 0 or mask >> self.nr_bits or mask & (geometry.bus_bytes - 1)
+            ]
+            self._masks[name] = field
+            rows += field
+        if not problems and (bad := dependent_row(rows)) is not None:
+            problems.append(
+                ("masks", hex(rows[bad]), "independent of the others, or addresses share a place")
+            )
+        if problems:
+            raise DramError("address map", problems)
+        self._inverse = inverse(rows)
+        top = self._masks["row"][-SEGMENT_BITS:]
+        # Bits of a Place, least significant first.
+        self._place_masks = [
+            *top, *self._masks["bank"], *self._masks["bank_group"], *self._masks["rank"], *self._masks["channel"],
+        ]  # fmt: skip
+
+    @classmethod
+    def preset(cls, name: str, geometry: Geometry) -> AddressMap:
+        """Map of a common kind.
+
+        Parameters
+        ----------
+        name : str
+            ``linear``: channel, rank, bank, row, column from the top; a range lies in one bank.
+            ``channel-interleaved``: cache lines take turns on the channels; below the row are the
+            banks, so that a range lies in one segment of all banks of a rank.
+            ``fully-interleaved``: also the ranks, with banks and ranks hashed by the row four bits
+            further up; with 2 channels, 2 ranks and 8 banks the bit lists of Sandy Bridge.
+            ``hashed``: the same with the channel hash of Ivy Bridge and Haswell, for two channels.
+        geometry : Geometry
+            What there is.
+
+        Raises
+        ------
+        DramError
+            If the geometry is too small for a hash.
+        ValueError
+            If there is no such preset.
+
+        References
+        ----------
+        .. [1] P. Pessl, D. Gruss, C. Maurice, M. Schwarz, S. Mangard, "DRAMA: Exploiting DRAM
+           Addressing for Cross-CPU Attacks", USENIX Security 2016.
+        """
+        line = LINE_BITS - geometry.bits("offset") + (1 if name == "hashed" else 0)
+        if name not in _ORDERS:
+            raise ValueError(unknown("preset", name, _ORDERS))
+        order = [(field, line if part == "line" else None) for field, part in _ORDERS[name]]
+        bits = _lay_out(geometry, order)
+        masks = {field: [1 << bit for bit in positions] for field, positions in bits.items()}
+        if name in ("fully-interleaved", "hashed"):
+            _hash_banks(geometry, bits, masks)
+        if name == "hashed":
+            _hash_channel(geometry, bits, masks)
+        return cls(geometry, masks)
+
+    def masks(self, field: str) -> tuple[int, ...]:
+        """Return the masks of a field, least significant first."""
+        return self._masks[field]
+
+    def decode(self, addresses: ArrayLike) -> dict[str, NDArray[np.int64]]:
+        """Place of each address.
+
+        Parameters
+        ----------
+        addresses : array_like of int, any shape
+            Byte addresses, from 0 on and below the capacity.
+
+        Returns
+        -------
+        dict of str to ndarray of int64, shape of *addresses*
+            offset, column, bank_group, bank, row, rank, channel.
+
+        Raises
+        ------
+        DramError
+            If an address lies beyond the capacity.
+        """
+        x = np.asarray(addresses, np.int64)
+        beyond = x[(x < 0) | (x >= self.geometry.nr_bytes)]
+        if beyond.size:
+            limit = f"below {self.geometry.nr_bytes:#x}"
+            raise DramError("address map", [("address", hex(int(beyond.flat[0])), limit)])
+        return {name: _gather(x, masks) for name, masks in self._masks.items()}
+
+    def encode(self, places: Mapping[str, ArrayLike]) -> NDArray[np.int64]:
+        """Address of each place: the inverse of `decode`.
+
+        Parameters
+        ----------
+        places : mapping of str to array_like of int
+            Fields as `decode` returns them; one that is left out is 0.
+
+        Returns
+        -------
+        ndarray of int64
+            Byte addresses, in the common shape of the fields.
+
+        Raises
+        ------
+        DramError
+            If a field is unknown or out of range.
+        """
+        packed = np.zeros((), np.int64)
+        shift = 0
+        if unknown_fields := places.keys() - self._masks.keys():
+            name = sorted(unknown_fields)[0]
+            raise DramError(
+                "address map",
+                [(name, places[name], f"left out, known being {', '.join(self._masks)}")],
+            )
+        for name, masks in self._masks.items():
+            value = np.asarray(places.get(name, 0), np.int64)
+            wrong = value[(value < 0) | (value >> len(masks) != 0)]
+            if wrong.size:
+                raise DramError(
+                    "address map", [(name, int(wrong.flat[0]), f"0 to {(1 << len(masks)) - 1}")]
+                )
+            packed = packed | value << shift
+            shift += len(masks)
+        return _gather(packed, self._inverse)
+
+    def touches(self, start: int, nr_bytes: int) -> frozenset[Place]:
+        """Every place that a range of addresses has bytes in.
+
+        Parameters
+        ----------
+        start, nr_bytes : int
+            The range, in bytes.
+
+        Raises
+        ------
+        DramError
+            If it does not lie in the capacity.
+
+        Notes
+        -----
+        A block of a power of two at a multiple of it fills an affine subspace of the
+        address bits, whose image is spanned by the images of single bits. A range is
+        cut into such blocks, so that no address is looked at by itself.
+        """
+        end = start + nr_bytes
+        if start < 0 or nr_bytes < 0 or end > self.geometry.nr_bytes:
+            limit = f"inside a capacity of {self.geometry.nr_bytes:#x} bytes"
+            raise DramError("address map", [("range", f"{start:#x} to {end:#x}", limit)])
+        found: set[int] = set()
+        while start < end:
+            size = min(start & -start or 1 << self.nr_bits, 1 << ((end - start).bit_length() - 1))
+            images = [self._image(1 << bit) for bit in range(size.bit_length() - 1)]
+            base = self._image(start)
+            found |= {base ^ vector for vector in span(images)}
+            start += size
+        return frozenset(map(self._place, found))
+
+    def _image(self, address: int) -> int:
+        return sum(parity(address & mask) << bit for bit, mask in enumerate(self._place_masks))
+
+    def _place(self, image: int) -> Place:
+        banks = self.geometry.bits("bank") + self.geometry.bits("bank_group")
+        image, segment = image >> SEGMENT_BITS, image & ((1 << SEGMENT_BITS) - 1)
+        image, bank = image >> banks, image & ((1 << banks) - 1)
+        ranks = self.geometry.bits("rank")
+        return Place(image >> ranks, image & ((1 << ranks) - 1), bank, segment)
+
+
+def _gather(x: NDArray[np.int64], masks: Sequence[int]) -> NDArray[np.int64]:
+    """Parities of *x* under each mask, as the bits of one number."""
+    out = np.zeros_like(x)
+    for bit, mask in enumerate(masks):
+        folded = x & mask
+        for shift in (32, 16, 8, 4, 2, 1):
+            folded = folded ^ (folded >> shift)
+        out |= (folded & 1) << bit
+    return out
+
+
+def _lay_out(geometry: Geometry, order: Sequence[tuple[str, int | None]]) -> dict[str, list[int]]:
+    """Address bits per field, fields in *order* from the lowest bit; None takes all that is left of a field."""
+    bits: dict[str, list[int]] = {name: [] for name in _FIELDS}
+    at = geometry.bits("offset")
+    for name, count in order:
+        left = geometry.bits(name) - len(bits[name])
+        take = left if count is None else min(count, left)
+        bits[name] += range(at, at + take)
+        at += take
+    return bits
+
+
+def _hash_banks(
+    geometry: Geometry, bits: dict[str, list[int]], masks: dict[str, list[int]]
+) -> None:
+    """Xor bank and rank bits with row bits, the lowest with the lowest."""
+    rows = iter(bits["row"])
+    for name in ("bank_group", "bank", "rank"):
+        for place in range(len(masks[name])):
+            row = next(rows, None)
+            if row is None:
+                raise DramError(
+                    "geometry", [("rows", geometry.rows, "enough to hash banks and ranks")]
+                )
+            masks[name][place] |= 1 << row
+
+
+def _hash_channel(
+    geometry: Geometry, bits: dict[str, list[int]], masks: dict[str, list[int]]
+) -> None:
+    if geometry.channels != 2 or bits["channel"] != [_CHANNEL_HASH[0]]:
+        raise DramError(
+            "geometry", [("channels", geometry.channels, "2, with 8 bytes each, for this hash")]
+        )
+    masks["channel"] = [sum(1 << bit for bit in _CHANNEL_HASH)]
