@@ -1,5 +1,7 @@
 """Address maps: one to one, exact about which places a region touches, and what interleaving costs."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -153,7 +155,7 @@ def test_coarser_domains_are_never_idle_for_longer(mapping, nr_regions, seed, sh
         # All domains of a kind have the same size, so the mean is the share of memory that is idle.
         _, touches = pa.dram.domain_table(places, domain_of)
         shares.append(pa.dram.idle_seconds(in_use, seconds, touches).mean())
-    for finer, coarser in zip(shares, shares[1:], strict=False):
+    for finer, coarser in itertools.pairwise(shares):
         assert coarser <= finer + 1e-12
 
 

@@ -22,6 +22,9 @@ from pasralloc.dram.parts import read_part as read_part
 from pasralloc.dram.pasr import RefreshSetting as RefreshSetting
 from pasralloc.dram.pasr import refresh_setting as refresh_setting
 from pasralloc.dram.pasr import refresh_settings as refresh_settings
+from pasralloc.dram.platform import PlatformState as PlatformState
+from pasralloc.dram.platform import PlatformTable as PlatformTable
+from pasralloc.dram.platform import read_platform as read_platform
 from pasralloc.dram.selfrefresh import SIGMA_RANGES as SIGMA_RANGES
 from pasralloc.dram.selfrefresh import PasrFit as PasrFit
 from pasralloc.dram.selfrefresh import pasr_fit as pasr_fit
@@ -31,3 +34,7 @@ from pasralloc.dram.spec import Rail as Rail
 from pasralloc.dram.states import StatePower as StatePower
 from pasralloc.dram.states import StateTable as StateTable
 from pasralloc.dram.states import state_powers as state_powers
+from pasralloc.dram.traffic import ChannelPower as ChannelPower
+from pasralloc.dram.traffic import channel_power as channel_power
+from pasralloc.dram.traffic import gap_probability as gap_probability
+from pasralloc.dram.traffic import mean_gap as mean_gap
