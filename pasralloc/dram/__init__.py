@@ -25,7 +25,7 @@ _WHERE = {
     "refresh_setting": "pasr",
     "refresh_settings": "pasr",
     "AddressMap": "mapping",
-    "Geometry": "mapping",
+    "Geometry": "geometry",
     "Place": "mapping",
     "by_rank": "domains",
     "by_segment": "domains",

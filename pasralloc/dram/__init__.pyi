@@ -12,8 +12,8 @@ from pasralloc.dram.domains import region_places as region_places
 from pasralloc.dram.energy import CommandEnergy as CommandEnergy
 from pasralloc.dram.energy import CommandMeter as CommandMeter
 from pasralloc.dram.energy import command_energy as command_energy
+from pasralloc.dram.geometry import Geometry as Geometry
 from pasralloc.dram.mapping import AddressMap as AddressMap
-from pasralloc.dram.mapping import Geometry as Geometry
 from pasralloc.dram.mapping import Place as Place
 from pasralloc.dram.parameters import ASSUMPTIONS as ASSUMPTIONS
 from pasralloc.dram.parts import part as part
