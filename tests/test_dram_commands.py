@@ -167,6 +167,29 @@ def test_rho_moves_background_between_the_rank_and_its_banks(rho):
     assert math.isclose(energies[1], (1.2 * one + 2.5 * 3) * 0.833 * 1000 * 1e-12)
 
 
+@pytest.mark.parametrize("rho", [0.0, 0.5, 1.0])
+def test_a_refresh_has_the_background_of_all_banks(rho):
+    spec = dataclasses.replace(pa.dram.part("ddr4_2400_8Gb_x8"), rho=rho)
+    energy = pa.dram.command_energy(spec, [(0, "REF", 0)], 420, entry_refresh="drampower5")
+    assert math.isclose(energy["act_standby"], (1.2 * 43 + 2.5 * 3) * 0.833 * 420 * 1e-12)
+
+
+def test_a_precharge_leaves_an_auto_precharge_alone():
+    """RDA at 30: the bank closes at 36, tRTP later, whatever comes before."""
+    trace = [(1, "ACT", 5), (30, "RDA", 5), (32, "PRE", 5), (33, "PREA", 0)]
+    counters = pa.dram.command_energy(pa.dram.part(PART), trace, 100).counters
+    assert (counters["pres"], counters["act_cycles"]) == (1, 35)
+
+
+@pytest.mark.parametrize(("convention", "begin"), [("drampower4", 36), ("drampower5", 46)])
+def test_a_power_down_waits_for_an_auto_precharge(convention, begin):
+    trace = [(1, "ACT", 5), (30, "RDA", 5), (31, "PDN", 0), (90, "PUP", 0)]
+    energy = pa.dram.command_energy(pa.dram.part(PART), trace, 100, entry_refresh=convention)
+    counters = energy.counters
+    assert counters["act_cycles"] == 35
+    assert counters.get("pre_pd_cycles", counters.get("f_pre_pd_cycles")) == 90 - begin
+
+
 def test_a_bank_refresh_opens_its_bank_for_its_length():
     spec = pa.dram.part("lpddr4_3200_6Gb_per_channel_x16")
     energy = pa.dram.command_energy(

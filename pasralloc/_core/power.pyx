@@ -182,8 +182,11 @@ cdef int refresh_banks(
 
 
 cdef int power_down(pasr_rank_t *r, const pasr_rank_timing_t *tm, int64_t at, uint8_t code) noexcept nogil:
-    """Enter power-down once nothing is under way; until then the rank is in standby."""
-    cdef int64_t begin = max(at, r.ref_end)
+    """Enter power-down once nothing is under way; until then the rank is in standby.
+
+    A running refresh needs no care: its cycles are counted before those of a state.
+    """
+    cdef int64_t begin = at
     cdef uint64_t left = r.closing
     cdef bint active = r.open != r.closing                # a bank stays open
     if code == PASR_CMD_PDN:
