@@ -103,6 +103,24 @@ def test_the_code_that_refreshes_least_is_taken(banks, code):
     assert pa.dram.refresh_setting(DDR3, maskable_banks=banks).code == code
 
 
+@pytest.mark.parametrize(
+    ("banks", "segments", "code"),
+    [
+        ([1, 2, 3], [], 0b010),
+        ([1, 2, 3], [4, 5, 6], 0b010),
+        ([1, 2, 3], [4, 5, 6, 7], 0b101),
+        ([1, 2, 3], [2, 3, 4, 5, 6, 7], 0b110),
+        ([1, 2, 3], [0, 2, 3, 4, 5, 6, 7], 0b110),
+        ([0, 2, 3], [], 0b001),
+        ([0, 1], [], 0b000),
+        ([], [4, 5, 6, 7], 0b000),
+    ],
+)
+def test_codes_below_a_quarter_need_free_rows_of_bank_0(banks, segments, code):
+    setting = pa.dram.refresh_setting(LPDDR, maskable_banks=banks, maskable_segments=segments)
+    assert setting.code == code
+
+
 def test_lpddr5_has_no_bank_mask():
     setting = pa.dram.refresh_setting(LPDDR5, maskable_banks=[0, 1, 2, 3], maskable_segments=[7])
     assert (setting.bank_mask, setting.segment_mask, setting.fraction) == (0, 0x80, 7 / 8)

@@ -141,7 +141,8 @@ cdef class RankMeter:
             If a command cannot be executed; nothing is counted then.
         """
         cdef pasr_rank_t rank = self.rank                 # a failure must leave no trace
-        cdef int64_t until = as_int(until_cycles, "until_cycles", rank.now, <int64_t> 1 << 56)  # times 64 banks still fits
+        # Cycles times banks must fit the counters.
+        cdef int64_t until = as_int(until_cycles, "until_cycles", rank.now, <int64_t> 1 << 56)
         cdef uint64_t nr = commands.shape[0], bad = 0
         cdef const pasr_command_t *first = &commands[0] if nr != 0 else NULL
         cdef int error
