@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -154,14 +153,12 @@ def test_bad_input_is_told_without_a_traceback(capsys, arguments, code, message)
     assert "Traceback" not in err
 
 
-def test_the_list_needs_no_numpy_and_is_there_at_once():
+def test_the_list_does_without_numpy():
     script = (
         "import sys\nfrom pasralloc.cli.main import main\ntry: main(['parts'])\nexcept SystemExit: pass\n"
         "print('numpy' in sys.modules)"
     )
-    begin = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("False\n")
-    assert time.perf_counter() - begin < 2  # 0.3 s on an idle machine

@@ -56,6 +56,11 @@ def test_a_case_that_differs_says_where(path, value, named):
     [
         (lambda c: c.pop("trace"), "trace must be given"),
         (lambda c: c["memspec"].pop("banks"), "memspec must be complete"),
+        (lambda c: c["memspec"].update(banks="8"), "memspec must be complete"),
+        (
+            lambda c: c.update(devices=8),
+            "devices must be 1: energies of a case are of one device, got 8",
+        ),
         (
             lambda c: c["memspec"]["timing_cycles"].update(tRFC=7000),
             "tRFC must be at most tREFI = 6240, got 7000",
@@ -87,12 +92,15 @@ def test_a_file_may_mix_cases_that_hold_with_others(tmp_path):
     wrong = copy.deepcopy(good) | {"id": "wrong"}
     wrong["expected"]["total"] += 1
     broken = copy.deepcopy(good) | {"id": "broken", "trace": [[5, "ACT", 99]]}
+    odd = copy.deepcopy(good) | {"id": "odd", "trace": [5]}
+    endless = copy.deepcopy(good) | {"id": "endless", "t_end_cycles": "late"}
     path = tmp_path / "cases.json"
-    path.write_text(
-        json.dumps({"schema": "pasralloc-dram-cases-1", "cases": [good, wrong, broken]})
-    )
+    cases = [good, wrong, broken, odd, endless]
+    path.write_text(json.dumps({"schema": "pasralloc-dram-cases-1", "cases": cases}))
     results = dict(pa.dram.check_file(path))
-    assert list(results) == [good["id"], "wrong", "broken"]
+    assert list(results) == [good["id"], "wrong", "broken", "odd", "endless"]
+    assert results["odd"] == ["command 0 must be (cycle, name, bank), got 5"]
+    assert results["endless"] == ["until_cycles must be an integer, got 'late'"]
     assert results[good["id"]] == []
     assert results["wrong"][0].startswith("total: expected")
     assert results["broken"] == ["command 0 at cycle 5: ACT: expected a bank below 8, got 99"]

@@ -73,6 +73,11 @@ def run_case(case: Mapping[str, Any]) -> CommandEnergy:
     for field in ("trace", "t_end_cycles", "convention", "formulas"):
         if field not in case:
             raise DramError(spec.id, [(field, None, "given")])
+    for field in ("devices", "ranks"):
+        if case.get(field, 1) != 1:
+            raise DramError(
+                spec.id, [(field, case[field], "1: energies of a case are of one device")]
+            )
     pasr = case.get("pasr", {})
     return command_energy(
         spec,
@@ -169,5 +174,5 @@ def check_file(path: str | Path) -> Iterator[tuple[str, list[str]]]:
         name = str(case.get("id", f"case {number}"))
         try:
             yield name, check_case(case)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             yield name, [str(error)]

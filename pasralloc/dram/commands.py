@@ -37,12 +37,13 @@ def command_array(commands: Iterable[tuple[int, str, int]]) -> NDArray[np.void]:
     >>> command_array([(100, "ACT", 0), (128, "PRE", 0)])["command"]
     array([1, 6], dtype=uint8)
     """
-    rows = [tuple(command) for command in commands]
+    rows = list(commands)
     out = np.zeros(len(rows), COMMAND_DTYPE)
     for index, row in enumerate(rows):
-        if len(row) != 3:
-            raise ValueError(f"command {index} must be (cycle, name, bank), got {row!r}")
-        cycle, name, bank = row
+        try:
+            cycle, name, bank = row
+        except (TypeError, ValueError):
+            raise ValueError(f"command {index} must be (cycle, name, bank), got {row!r}") from None
         code = COMMANDS.get(str(name).upper())
         if code is None:
             raise ValueError(f"command {index}: {unknown('name', name, COMMANDS)}")
