@@ -1,9 +1,9 @@
 from pasralloc import dram as dram
 from pasralloc._core.batchcalls import OP_DTYPE as OP_DTYPE
+from pasralloc._core.records import BLOCK_DTYPE as BLOCK_DTYPE
+from pasralloc._core.records import Block as Block
 from pasralloc._core.snapshot import ZoneSnapshot as ZoneSnapshot
 from pasralloc._core.textparser import EVENT_DTYPE as EVENT_DTYPE
-from pasralloc._core.zonebase import BLOCK_DTYPE as BLOCK_DTYPE
-from pasralloc._core.zonebase import Block as Block
 from pasralloc._core.zoneobject import ALLOC_HIGHATOMIC as ALLOC_HIGHATOMIC
 from pasralloc._core.zoneobject import ALLOC_NOFRAGMENT as ALLOC_NOFRAGMENT
 from pasralloc._core.zoneobject import ALLOC_NON_BLOCK as ALLOC_NON_BLOCK

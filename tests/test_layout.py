@@ -108,6 +108,7 @@ def test_every_kernel_module_has_its_place():
     assert {path.stem for path in PACKAGE.glob("_core/*.p[yx]*")} - {
         "__init__",
         "generations",
+        "records",
     } == set(CORE)
 
 

@@ -4,7 +4,7 @@ Tags are read in address order first, so that nothing is followed through a link
 before the frame it names is known to be sound.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from pasralloc._core.freelist cimport idx_of_node, links_of, node_of, region_of
@@ -130,12 +130,14 @@ cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t 
 
 cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     cdef uint64_t i
-    cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
+    cdef uint32_t region = 0
     cdef bint expected, has_cma = False
     cdef int expected_types
     for i in range(z.nr_blocks):
-        if z.region_of_block[i] != <uint16_t> (i // region_blocks):
-            return fail(fault, BAD_REGION_TABLE, <int64_t> i, z.region_of_block[i], <int64_t> (i // region_blocks))
+        while region + 1 < z.nr_regions and (i << PASR_MAX_PAGE_ORDER) + z.region_bias >= z.region_ends[region]:
+            region += 1
+        if z.region_of_block[i] != region:
+            return fail(fault, BAD_REGION_TABLE, <int64_t> i, z.region_of_block[i], region)
     for i in range(nr_pageblocks(z)):
         if z.pageblocks[i] >= PASR_NR_MIGRATETYPES:
             return fail(fault, BAD_PAGEBLOCK, <int64_t> i, z.pageblocks[i], PASR_NR_MIGRATETYPES)
@@ -188,7 +190,7 @@ cdef int count_block(
             for at in range(idx >> z.pageblock_order, ((stop - 1) >> z.pageblock_order) + 1):
                 if z.pageblocks[at] != tag_type(tag):
                     return fail(fault, BAD_FREE_TYPE, idx, tag_type(tag), z.pageblocks[at])
-    region_end = (region + 1) * z.region_pages + z.region_bias
+    region_end = z.region_ends[region]
     if stop > region_end:
         census.region_managed[region + 1] += <uint32_t> (stop - region_end)
         nr_pages = region_end - idx

@@ -3,7 +3,7 @@
 from pasralloc._core.types cimport pasr_zone_t
 
 
-cdef list zone_describe(
+cdef tuple zone_describe(
     pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
     object quirks, object pageblock_order, object region_allocator, object pagesets, object absent
 )

@@ -1,5 +1,6 @@
 """Description of a zone: from keyword arguments to the fields of the struct."""
 
+from cpython.number cimport PyIndex_Check
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -11,6 +12,7 @@ from pasralloc._core.types cimport (
     PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
 )
 
+from collections.abc import Iterable
 from types import NoneType
 
 from pasralloc._core.generations import GENERATIONS
@@ -32,17 +34,16 @@ cdef int one_of(object value, str name, object choices) except -1:
     return 0
 
 
-cdef list zone_describe(
+cdef tuple zone_describe(
     pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
     object quirks, object pageblock_order, object region_allocator, object pagesets, object absent
 ):
     """Fill the geometry and policy of *z*; TypeError or ValueError names the argument at fault.
 
-    Returns the ranges of pages that are present.
+    Returns the ranges of pages that are present, and the frame behind the last of each region.
     """
     cdef int64_t pfn = as_int(start_pfn, "start_pfn", 0, PASR_MAX_PFN)
     cdef uint64_t nr = as_int(nr_pages, "nr_pages", 1, PASR_MAX_FRAMES - PASR_TOP_PAGES)
-    cdef uint64_t nr_regions
     one_of(placement, "placement", PLACEMENTS)
     one_of(kernel, "kernel", tuple(GENERATIONS))
     one_of(quirks, "quirks", QUIRKS)
@@ -50,26 +51,17 @@ cdef list zone_describe(
     if region_allocator is not None and placement == "linux":
         raise ValueError("a region_allocator needs lists in region order, got placement='linux'")
     memset(z, 0, sizeof(pasr_zone_t))
-    z.region_pages = as_int(region_pages, "region_pages", PASR_TOP_PAGES, PASR_MAX_PFN)
-    if z.region_pages & PASR_TOP_MASK:
-        raise ValueError(
-            f"region_pages must be a multiple of {PASR_TOP_PAGES} (a block of the largest order), got {region_pages}")
     if pfn & PASR_TOP_MASK and quirks != "posted":
         raise ValueError(
             f"start_pfn must be a multiple of {PASR_TOP_PAGES}, got {pfn:#x}: start at {pfn & ~PASR_TOP_MASK:#x} and"
             f" declare the {pfn & PASR_TOP_MASK} pages before it absent, or choose quirks='posted'")
-    nr_regions = (nr + z.region_pages - 1) // z.region_pages
-    if nr_regions > PASR_MAX_REGIONS:
-        raise ValueError(
-            f"{nr_pages} pages in regions of {region_pages} make {nr_regions} regions, expected at most"
-            f" {PASR_MAX_REGIONS}")
     z.start_pfn = pfn
     z.nr_pages = nr
     z.base_pfn = pfn & ~<int64_t> PASR_TOP_MASK
     z.first = z.region_bias = <uint32_t> (pfn & PASR_TOP_MASK)
     z.end = <uint32_t> (z.first + nr)
     z.nr_blocks = (z.end + PASR_TOP_MASK) >> PASR_MAX_PAGE_ORDER
-    z.nr_regions = <uint32_t> nr_regions
+    region_ends = describe_regions(z, region_pages)
     z.mode = <uint8_t> (
         PLACEMENTS[placement] | REGION_ALLOCATORS[region_allocator] | (PASR_MODE_STRADDLE if z.first != 0 else 0))
     z.pageblock_order = <uint8_t> as_int(pageblock_order, "pageblock_order", 1, PASR_MAX_PAGE_ORDER)
@@ -88,7 +80,44 @@ cdef list zone_describe(
     present = present_ranges(z, absent)
     if pagesets is not None:
         describe_pagesets(z, pagesets, kernel, sum([nr for _, nr in present]))
-    return present
+    return present, region_ends
+
+
+cdef uint64_t as_region_pages(object pages, str name) except 0:
+    cdef uint64_t nr = as_int(pages, name, PASR_TOP_PAGES, PASR_MAX_PFN)
+    if nr & PASR_TOP_MASK:
+        raise ValueError(f"{name} must be a multiple of {PASR_TOP_PAGES} (a block of the largest order), got {pages}")
+    return nr
+
+
+cdef list describe_regions(pasr_zone_t *z, object region_pages):
+    """Number and sizes of the regions from one size for all, or from one for each; their ends as frames."""
+    cdef uint64_t nr_regions, pages, end = z.first
+    cdef list sizes, ends = []
+    if PyIndex_Check(region_pages) or not isinstance(region_pages, Iterable):
+        pages = z.region_pages = as_region_pages(region_pages, "region_pages")
+        nr_regions = (z.nr_pages + pages - 1) // pages
+        if nr_regions > PASR_MAX_REGIONS:
+            raise ValueError(
+                f"{z.nr_pages} pages in regions of {region_pages} make {nr_regions} regions, expected at most"
+                f" {PASR_MAX_REGIONS}")
+        z.nr_regions = <uint32_t> nr_regions
+        return [min(z.first + region * pages, z.end) for region in range(1, nr_regions + 1)]
+    sizes = list(region_pages)
+    if not 0 < len(sizes) <= PASR_MAX_REGIONS:
+        raise ValueError(f"region_pages must hold 1 to {PASR_MAX_REGIONS} sizes, got {len(sizes)}")
+    for region, size in enumerate(sizes):
+        pages = as_region_pages(size, f"region_pages[{region}]")
+        if end >= z.end:
+            raise ValueError(
+                f"region_pages[{region}] begins behind the {z.nr_pages} pages of the zone: the regions before it"
+                f" have {end - z.first}")
+        end += pages
+        ends.append(min(end, z.end))
+    if end < z.end:
+        raise ValueError(f"region_pages must cover the {z.nr_pages} pages of the zone, got {end - z.first} in all")
+    z.nr_regions = <uint32_t> len(sizes)
+    return ends
 
 
 cdef int describe_pagesets(pasr_zone_t *z, object pagesets, str kernel, object managed) except -1:

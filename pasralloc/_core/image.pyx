@@ -64,7 +64,7 @@ ctypedef struct list_t:
 
 cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
     memset(g, 0, sizeof(geometry_t))
-    memcpy(g.magic, b"PASRZON2", 8)
+    memcpy(g.magic, b"PASRZON3", 8)
     g.base_pfn = z.base_pfn
     g.region_pages = z.region_pages
     g.first = z.first
@@ -100,7 +100,7 @@ cdef inline uint64_t offset_of_pagesets() noexcept nogil:
 cdef inline uint64_t offset_of_top_tags(const pasr_zone_t *z) noexcept nogil:
     """Bytes before the top tags: all that depends on the geometry alone."""
     return offset_of_pagesets() + (
-        z.nr_cpus * sizeof(pageset_t) + z.nr_regions * sizeof(pasr_region_t) + nr_pageblocks(z))
+        z.nr_cpus * sizeof(pageset_t) + z.nr_regions * (sizeof(pasr_idx_t) + sizeof(pasr_region_t)) + nr_pageblocks(z))
 
 
 cdef uint64_t size_with(const pasr_zone_t *z, uint64_t split, uint64_t nr_cached) noexcept nogil:
@@ -207,6 +207,7 @@ cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
     out = put_bytes(out, &geometry, sizeof(geometry))
     out = put_bytes(out, &counters, sizeof(counters))
     out = write_pagesets(z, out)
+    out = put_bytes(out, z.region_ends, z.nr_regions * sizeof(pasr_idx_t))
     out = put_bytes(out, z.regions, z.nr_regions * sizeof(pasr_region_t))
     out = put_bytes(out, z.pageblocks, nr_pageblocks(z))
     out = put_bytes(out, z.top_tags, z.nr_blocks)
@@ -237,6 +238,9 @@ cdef bint image_fits(const pasr_zone_t *z, const char *image, uint64_t nr_bytes)
     cdef uint32_t cpu, i
     geometry_of(z, &geometry)
     if nr_bytes < at + z.nr_blocks or memcmp(image, &geometry, sizeof(geometry)) != 0:
+        return False
+    if memcmp(image + offset_of_pagesets() + z.nr_cpus * sizeof(header), z.region_ends,
+              z.nr_regions * sizeof(pasr_idx_t)) != 0:
         return False
     for cpu in range(z.nr_cpus):
         memcpy(&header, image + offset_of_pagesets() + cpu * sizeof(header), sizeof(header))
@@ -315,6 +319,7 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
     z.managed = counters.managed
     z.nr_highatomic = counters.nr_highatomic
     image = read_pagesets(z, image)
+    image += z.nr_regions * sizeof(pasr_idx_t)
     image = get_bytes(image, z.regions, z.nr_regions * sizeof(pasr_region_t))
     image = get_bytes(image, z.pageblocks, nr_pageblocks(z))
     top_tags = <const uint8_t *> image

@@ -64,7 +64,7 @@ cdef void zone_manage(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil:
     z.managed += nr
     while idx < stop:
         region = region_of(z, <pasr_idx_t> idx, PASR_MODE_STRADDLE)
-        region_end = (region + 1) * z.region_pages + z.region_bias
+        region_end = z.region_ends[region]
         if region_end > stop:
             region_end = stop
         manage_in(z, region, <uint32_t> (region_end - idx))

@@ -120,6 +120,7 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint8_t *pageblocks
         uint16_t *region_of_block
         pasr_region_t *regions
+        pasr_idx_t *region_ends
         uint64_t *changed
         uint64_t changed_root
         pasr_extfrag_t *extfrag

@@ -13,7 +13,7 @@ from pasralloc._core.zonebase cimport ZoneBase
 
 import numpy as np
 
-from pasralloc._core.zonebase import REGION_DTYPE
+from pasralloc._core.records import REGION_DTYPE
 
 LINK_DTYPE = np.dtype([("next", "u4"), ("prev", "u4")])
 RUN_DTYPE = np.dtype([("last", "u4"), ("nr_blocks", "u4")])

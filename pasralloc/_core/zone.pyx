@@ -10,15 +10,17 @@ from pasralloc._core.types cimport (
 
 
 cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
-    """Make a zone of absent pages from geometry and zeroed, bound arrays.
+    """Make a zone of absent pages from geometry, `region_ends` and otherwise zeroed, bound arrays.
 
     All pageblocks start as *movable*, as at the boot of Linux.
     """
-    cdef uint32_t block, order, migratetype, cpu, i
-    cdef uint64_t region_blocks = z.region_pages >> PASR_MAX_PAGE_ORDER
+    cdef uint32_t block, order, migratetype, cpu, i, region = 0
     z.nr_free = z.managed = z.nr_highatomic = z.changed_root = z.nr_extfrag = 0
     for block in range(z.nr_blocks):
-        z.region_of_block[block] = <uint16_t> (block // region_blocks)
+        while region + 1 < z.nr_regions and (
+                (<uint64_t> block << PASR_MAX_PAGE_ORDER) + z.region_bias >= z.region_ends[region]):
+            region += 1
+        z.region_of_block[block] = <uint16_t> region
     memset(z.pageblocks, <int> movable, nr_pageblocks(z))
     for migratetype in range(PASR_NR_MIGRATETYPES):
         z.nonempty[migratetype] = 0

@@ -1,24 +1,13 @@
 from collections.abc import Iterable
-from typing import NamedTuple, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer, disjoint_base
 
+from pasralloc._core.records import Block
 from pasralloc._core.snapshot import ZoneSnapshot
 from pasralloc.sizing import Pagesets
-
-BLOCK_DTYPE: np.dtype[np.void]
-RECORD_DTYPE: np.dtype[np.void]
-REGION_DTYPE: np.dtype[np.void]
-EXTFRAG_RECORD_DTYPE: np.dtype[np.void]
-EXTFRAG_DTYPE: np.dtype[np.void]
-
-class Block(NamedTuple):
-    pfn: int
-    order: int
-    state: str
-    migratetype: str | None
 
 @disjoint_base
 class ZoneBase:
@@ -38,7 +27,7 @@ class ZoneBase:
         cls,
         nr_pages: SupportsIndex,
         *,
-        region_pages: SupportsIndex,
+        region_pages: SupportsIndex | Iterable[SupportsIndex],
         start_pfn: SupportsIndex = 0,
         absent: Iterable[tuple[SupportsIndex, SupportsIndex]] = (),
         placement: str = "sorted",
@@ -53,7 +42,7 @@ class ZoneBase:
     def buffer_size(
         nr_pages: SupportsIndex,
         *,
-        region_pages: SupportsIndex,
+        region_pages: SupportsIndex | Iterable[SupportsIndex],
         start_pfn: SupportsIndex = 0,
         absent: Iterable[tuple[SupportsIndex, SupportsIndex]] = (),
         placement: str = "sorted",
@@ -72,7 +61,9 @@ class ZoneBase:
     @property
     def nr_free(self) -> int: ...
     @property
-    def region_pages(self) -> int: ...
+    def region_pages(self) -> int | tuple[int, ...]: ...
+    @property
+    def region_start_pfn(self) -> NDArray[np.int64]: ...
     @property
     def nr_regions(self) -> int: ...
     @property

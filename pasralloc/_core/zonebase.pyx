@@ -17,17 +17,19 @@ from pasralloc._core.region_alloc cimport region_is_parked
 from pasralloc._core.snapshot cimport ZoneSnapshot, digest_of
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_MODE_STRADDLE, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES,
-    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, pasr_block_t, pasr_extfrag_t, pasr_region_t, pasr_zone_t,
+    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_TOP_MASK, pasr_block_t, pasr_extfrag_t, pasr_idx_t, pasr_region_t,
+    pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     idx_of, nr_region_words, pfn_of, zone_block_of, zone_blocks, zone_init,
 )
 
-from typing import NamedTuple
-
 import numpy as np
 
 from pasralloc._core.generations import GENERATIONS
+from pasralloc._core.records import (
+    BLOCK_DTYPE, EXTFRAG_DTYPE, EXTFRAG_RECORD_DTYPE, RECORD_DTYPE, REGION_DTYPE, Block,
+)
 from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
 
@@ -38,40 +40,6 @@ OPTIONS = (
 # By enum pasr_state.
 cdef tuple STATES = ("absent", "free", "allocated", "pcp")
 
-BLOCK_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("migratetype", "u1"), ("is_free", "?")])
-RECORD_DTYPE = np.dtype([("head", "u4"), ("order", "u1"), ("migratetype", "u1"), ("state", "u1"), ("pad", "u1")])
-REGION_DTYPE = np.dtype([("nr_free", "u4"), ("managed", "u4")])
-
-
-EXTFRAG_RECORD_DTYPE = np.dtype(
-    [("idx", "u4"), ("order", "u1"), ("migratetype", "u1"), ("fallback_order", "u1"), ("fallback_type", "u1"),
-     ("change_ownership", "u1"), ("pad", "u1", 3)])
-EXTFRAG_DTYPE = np.dtype(
-    [("pfn", "i8"), ("alloc_order", "u1"), ("fallback_order", "u1"), ("pageblock_order", "u1"),
-     ("alloc_migratetype", "u1"), ("fallback_migratetype", "u1"), ("fragmenting", "?"), ("change_ownership", "?")])
-
-
-class Block(NamedTuple):
-    """A block of a zone, or a stretch of absent pages.
-
-    Attributes
-    ----------
-    pfn : int
-        First page.
-    order : int
-        ``2**order`` pages.
-    state : {"free", "allocated", "absent", "pcp"}
-        "pcp": on a per-CPU list.
-    migratetype : str or None
-        Of its list while free, of the request while allocated, None if absent,
-        parked or on a per-CPU list.
-    """
-
-    pfn: int
-    order: int
-    state: str
-    migratetype: "str | None"
-
 
 cdef class ZoneBase:
     """What a zone is; see `Zone` for what can be done to it."""
@@ -81,13 +49,16 @@ cdef class ZoneBase:
         quirks="fixed", pageblock_order=9, region_allocator=None, pagesets=None, buffer=None, **others,
     ):
         cdef int64_t pfn, nr
+        cdef uint32_t region
         for name in others:
             raise TypeError(unknown("option of a zone", name, OPTIONS))
-        present = zone_describe(
+        present, region_ends = zone_describe(
             &self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator,
             pagesets, absent)
         self.arena = Arena.create(zone_bind(&self.c, NULL), buffer)
         zone_bind(&self.c, self.arena.memory)
+        for region, end in enumerate(region_ends):
+            self.c.region_ends[region] = end
         self.placement = placement
         self.kernel = kernel
         self.quirks = quirks
@@ -162,8 +133,25 @@ cdef class ZoneBase:
 
     @property
     def region_pages(self):
-        """Pages per region."""
-        return self.c.region_pages
+        """Pages per region: int, or where they differ a tuple with those of each, the last in whole blocks."""
+        cdef uint64_t end = self.c.first
+        if self.c.region_pages != 0:
+            return self.c.region_pages
+        sizes = []
+        for region in range(self.c.nr_regions):
+            sizes.append((self.c.region_ends[region] - end + PASR_TOP_MASK) & ~<uint64_t> PASR_TOP_MASK)
+            end = self.c.region_ends[region]
+        return tuple(sizes)
+
+    @property
+    def region_start_pfn(self):
+        """First pfn of each region: ndarray of int64, shape (nr_regions,). O(nr_regions)."""
+        ends = np.frombuffer(
+            ReadOnlyView.create(self, self.c.region_ends, self.c.nr_regions * sizeof(pasr_idx_t)), np.uint32)
+        starts = np.full(self.c.nr_regions, self.start_pfn, np.int64)
+        starts[1:] = ends[:self.c.nr_regions - 1]
+        starts[1:] += self.c.base_pfn
+        return starts
 
     @property
     def nr_regions(self):
@@ -486,6 +474,7 @@ cdef class ZoneBase:
     def __repr__(self):
         more = f", region_allocator={self.region_allocator!r}" if self.region_allocator is not None else ""
         more += f", pagesets={self.pagesets!r}" if self.pagesets is not None else ""
+        sizes = self.c.region_pages or "different sizes"
         return (
-            f"<Zone {self.nr_pages} pages from pfn {self.start_pfn:#x}, {self.nr_regions} regions of"
-            f" {self.region_pages}, placement={self.placement!r}, kernel={self.kernel!r}{more}, {self.nr_free} free>")
+            f"<Zone {self.nr_pages} pages from pfn {self.start_pfn:#x}, {self.nr_regions} regions of {sizes},"
+            f" placement={self.placement!r}, kernel={self.kernel!r}{more}, {self.nr_free} free>")

@@ -19,7 +19,7 @@ class Zone(ZonePagesets):
         cls,
         nr_pages: SupportsIndex,
         *,
-        region_pages: SupportsIndex,
+        region_pages: SupportsIndex | Iterable[SupportsIndex],
         start_pfn: SupportsIndex = 0,
         absent: Iterable[tuple[SupportsIndex, SupportsIndex]] = (),
         placement: str = "sorted",

@@ -40,9 +40,10 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
     nr_pages : int
         Pages spanned, absent ones included; at most 4,294,964,224 (16 TiB less
         12 MiB).
-    region_pages : int
+    region_pages : int or iterable of int
         Pages per power-manageable region, a multiple of 1024 (one block of the
-        largest order). A zone has at most 4096 regions; the last may be short.
+        largest order), or the pages of each region from the lowest on where they
+        differ. A zone has at most 4096 regions; the last may be short.
     start_pfn : int, default 0
         First pfn of the span, a multiple of 1024 unless `quirks` is "posted".
         For a zone that starts elsewhere declare the pages before it absent.

@@ -49,14 +49,15 @@ def pagesets(draw: st.DrawFn, in_regions: bool, tunes: bool) -> Pagesets:
 @st.composite
 def descriptions(draw: st.DrawFn) -> dict[str, Any]:
     """Keyword arguments of a small zone: one to four regions, holes, any policy."""
-    region_blocks = draw(st.integers(1, 3))
-    nr_regions = draw(st.integers(1, 4))
+    sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    are_equal = draw(st.booleans())
+    sizes = sizes[:1] * len(sizes) if are_equal else sizes
     quirks = draw(st.sampled_from(["fixed", "posted"]))
     start = draw(st.sampled_from([0, 1024, 1 << 20]))
     if quirks == "posted":
         start += draw(st.sampled_from([0, 1, 16, 1023]))
     cut = draw(st.integers(0, 1023))
-    nr_pages = region_blocks * nr_regions * 1024 - cut
+    nr_pages = sum(sizes) * 1024 - cut
     holes = draw(
         st.lists(st.tuples(st.integers(0, nr_pages - 1), st.integers(1, 1500)), max_size=2)
     )
@@ -73,7 +74,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
     region_allocators = [None] if placement == "linux" else [None, "when-dry", "lowest-first"]
     return {
         "nr_pages": nr_pages,
-        "region_pages": region_blocks * 1024,
+        "region_pages": sizes[0] * 1024 if are_equal else [size * 1024 for size in sizes],
         "start_pfn": start,
         "absent": absent,
         "placement": placement,

@@ -7,8 +7,10 @@ reading; every operation may cost as much as it likes.
 
 from __future__ import annotations
 
+import bisect
 import copy
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 
 from pasralloc._core.generations import GENERATIONS
 from pasralloc.errors import InvalidFree, OutOfMemory
@@ -57,7 +59,7 @@ class ZoneModel:
         self,
         nr_pages: int,
         *,
-        region_pages: int,
+        region_pages: int | Sequence[int],
         start_pfn: int = 0,
         absent: Iterable[tuple[int, int]] = (),
         placement: str = "sorted",
@@ -68,8 +70,10 @@ class ZoneModel:
     ) -> None:
         self.start_pfn = start_pfn
         self.end_pfn = start_pfn + nr_pages
-        self.region_pages = region_pages
-        self.nr_regions = -(-nr_pages // region_pages)
+        if isinstance(region_pages, int):
+            region_pages = [region_pages] * -(-nr_pages // region_pages)
+        self.region_starts = list(itertools.accumulate(region_pages, initial=start_pfn))[:-1]
+        self.nr_regions = len(self.region_starts)
         self.is_sorted = placement != "linux"
         self.is_biased = placement == "biased"
         self.generation = GENERATIONS[kernel]
@@ -101,7 +105,7 @@ class ZoneModel:
 
     def region_of(self, pfn: int) -> int:
         """Region in which a page lies."""
-        return (pfn - self.start_pfn) // self.region_pages
+        return bisect.bisect_right(self.region_starts, pfn) - 1
 
     def pageblock_type(self, pfn: int) -> str:
         """Migratetype of the pageblock of a page."""

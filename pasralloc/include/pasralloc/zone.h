@@ -101,6 +101,7 @@ typedef struct pasr_zone {
     uint8_t *pageblocks;              /* one per pageblock: migratetype */
     uint16_t *region_of_block;        /* one per 1024 pages, from frame region_bias on */
     pasr_region_t *regions;
+    pasr_idx_t *region_ends;          /* one per region: frame behind its last one */
     uint64_t *changed;                /* bit r % 64 of word r / 64: region r became empty or used */
     uint64_t changed_root;            /* bit w: changed[w] is not zero */
     pasr_extfrag_t *extfrag;          /* the last PASR_NR_EXTFRAG fallback events, a ring */
@@ -113,7 +114,7 @@ typedef struct pasr_zone {
     uint64_t nr_free;                 /* pages on the free lists */
     uint64_t managed;                 /* pages that belong to the allocator */
     uint64_t nr_highatomic;           /* pages of pageblocks that were reserved as HIGHATOMIC */
-    uint64_t region_pages;
+    uint64_t region_pages;            /* of every region, the last perhaps excepted; 0: they differ */
     pasr_idx_t first;                 /* the span as frames: [first, end) */
     pasr_idx_t end;
     uint32_t nr_blocks;               /* blocks of the largest order that cover the span */
