@@ -84,9 +84,8 @@ class ZoneModel:
             for order in range(MAX_PAGE_ORDER + 1)
             for name in self.generation.migratetypes
         }
-        self.extfrag: list[
-            tuple[int, int, str, int, str]
-        ] = []  # pfn, order, type, fallback order, its type
+        # pfn, order, type, fallback order, its type
+        self.extfrag: list[tuple[int, int, str, int, str]] = []
         self.allocated: dict[int, tuple[int, str]] = {}
         self.region_allocator = region_allocator
         self.parked: dict[int, list[int]] = {}
