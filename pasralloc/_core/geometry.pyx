@@ -94,7 +94,7 @@ cdef list describe_regions(pasr_zone_t *z, object region_pages):
     """Number and sizes of the regions from one size for all, or from one for each; their ends as frames."""
     cdef uint64_t nr_regions, pages, end = z.first
     cdef list sizes, ends = []
-    if PyIndex_Check(region_pages) or not isinstance(region_pages, Iterable):
+    if isinstance(region_pages, (str, bytes)) or PyIndex_Check(region_pages) or not isinstance(region_pages, Iterable):
         pages = z.region_pages = as_region_pages(region_pages, "region_pages")
         nr_regions = (z.nr_pages + pages - 1) // pages
         if nr_regions > PASR_MAX_REGIONS:
