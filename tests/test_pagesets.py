@@ -183,6 +183,14 @@ class Test39:
         zone.drain()
         assert zone.block_of(pfn) == (0, 10, "free", "movable"), "though the pageblock is unmovable"
 
+    def test_a_free_notes_the_type_of_the_pageblock_anew(self):
+        zone = keeping("3.9", placement="sorted")
+        pfns = [zone.alloc() for _ in range(BATCH)]  # noted as movable by the refill
+        zone.set_pageblocks(0, 1024, "unmovable")
+        zone.free(pfns[0])
+        zone.drain()
+        assert zone.block_of(pfns[0]) == (pfns[0], 0, "free", "unmovable")
+
     def test_a_snapshot_holds_what_was_noted(self):
         zone, twin = keeping("3.9"), keeping("3.9")
         pfn = zone.alloc()
@@ -329,6 +337,15 @@ class Test612:
         for pfn, kept in zip(pfns, (8, 16, 0, 8), strict=False):
             zone.free(int(pfn))
             assert zone.nr_cached == kept
+
+    def test_the_first_free_of_high_order_is_kept_however_many_pages_were_freed_before(self):
+        zone = small_zone(8, 1, pagesets=pa.Pagesets(batch=8, high=400, high_max=400))
+        pfns = zone.alloc_batch([0] * 16 + [1, 1])
+        zone.drain()
+        zone.free_batch(pfns[:17])
+        assert zone.nr_cached == 18
+        zone.free(int(pfns[17]))
+        assert zone.nr_cached == 0
 
     def test_a_list_is_emptied_before_the_next_and_the_freed_one_is_first(self):
         zone = small_zone(
