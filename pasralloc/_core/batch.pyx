@@ -4,13 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from pasralloc._core.pcp cimport pcp_alloc, pcp_free
 from pasralloc._core.types cimport PASR_EALREADY, PASR_OK
-from pasralloc._core.zone cimport (
-    head_tag, idx_of, set_tag, tag_cached, tag_is_allocated, tag_order, zone_free_error, zone_prefetch, zone_spans,
-)
-
-
-cdef enum:
-    AHEAD = 16
+from pasralloc._core.zone cimport zone_free_error, zone_prefetch
 
 
 cdef void zone_alloc_batch(
@@ -33,15 +27,9 @@ cdef uint64_t mark(
     for i in range(nr):
         if i + AHEAD < nr:
             zone_prefetch(z, pfns[i + AHEAD], True)
-        tags[i] = head_tag(z, idx_of(z, pfns[i])) if zone_spans(z, pfns[i]) else 0
-        if not tag_is_allocated(tags[i]) or (orders != NULL and tag_order(tags[i]) != orders[i]):
+        if not mark_block(z, pfns[i], -1 if orders == NULL else <int> orders[i], &tags[i]):
             return i
-        set_tag(z, idx_of(z, pfns[i]), tag_order(tags[i]), tag_cached(tag_order(tags[i])))
     return nr
-
-
-cdef inline void unmark(pasr_zone_t *z, int64_t pfn, uint8_t tag) noexcept nogil:
-    set_tag(z, idx_of(z, pfn), tag_order(tag), tag)
 
 
 cdef int zone_free_batch(
@@ -56,16 +44,15 @@ cdef int zone_free_batch(
     """
     cdef uint64_t i
     cdef int error
-    # A head that was named is marked as if it were on a per-CPU list: a second time, it is refused.
     bad[0] = mark(z, pfns, orders, tags, nr)
     if bad[0] != nr:
         for i in range(bad[0]):
-            unmark(z, pfns[i], tags[i])
+            unmark_block(z, pfns[i], tags[i])
         error = zone_free_error(z, pfns[bad[0]], -1 if orders == NULL else <int> orders[bad[0]])
         return error if error != PASR_OK else PASR_EALREADY
     for i in range(nr):
         if i + AHEAD < nr:
             zone_prefetch(z, pfns[i + AHEAD], True)
-        unmark(z, pfns[i], tags[i])
+        unmark_block(z, pfns[i], tags[i])
         pcp_free(z, cpu, pfns[i], -1)
     return PASR_OK

@@ -1,10 +1,16 @@
-"""Batch calls of a zone: arrays in, arrays out."""
+"""Batch calls of a zone or of a simulation: arrays in, arrays out."""
 
 from libc.stdint cimport int64_t, uint32_t
 
+from pasralloc._core.nodestream cimport place_t
 from pasralloc._core.types cimport pasr_zone_t
 
+# What a call is about: a zone (of the place, only the CPU counts), or with NULL a place.
+ctypedef struct target_t:
+    pasr_zone_t *zone
+    place_t place
 
-cdef object batch_alloc(pasr_zone_t *z, uint32_t cpu, object orders, object migratetypes, object out)
-cdef int batch_free(pasr_zone_t *z, uint32_t cpu, object pfns, object orders) except -1
-cdef int64_t batch_run(pasr_zone_t *z, uint32_t cpu, object ops, object slots) except -1
+
+cdef object batch_alloc(const target_t *target, object orders, object migratetypes, object out)
+cdef int batch_free(const target_t *target, object pfns, object orders) except -1
+cdef int64_t batch_run(const target_t *target, object ops, object slots) except -1

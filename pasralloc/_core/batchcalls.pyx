@@ -1,6 +1,6 @@
-"""Batch calls of a zone: arrays in, arrays out.
+"""Batch calls of a zone or of a simulation: arrays in, arrays out.
 
-The caller owns the zone. Whatever decides what happens is copied and checked
+The caller owns it. Whatever decides what happens is copied and checked
 before anything happens, so that an array which another thread changes meanwhile
 cannot make a call fail half way or let a bad value through.
 """
@@ -12,6 +12,9 @@ from libc.string cimport memcpy, memset
 
 from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
 from pasralloc._core.boundary cimport get_array, integers, small_integers, try_array
+from pasralloc._core.node cimport zone_at
+from pasralloc._core.nodestream cimport node_alloc_batch, node_free_batch, node_run
+from pasralloc._core.nodetypes cimport PASR_NO_ZONE
 from pasralloc._core.refusal cimport free_refusal
 from pasralloc._core.stream cimport op_is_valid, ops_are_valid, zone_run
 from pasralloc._core.types cimport (
@@ -64,7 +67,32 @@ cdef int fill_migratetypes(object migratetypes, uint8_t *copy, Py_ssize_t nr) ex
     return copy_small_integers(&view, "migratetypes", PASR_NR_PCPTYPES - 1, copy, nr)
 
 
-cdef object batch_alloc(pasr_zone_t *z, uint32_t cpu, object orders, object migratetypes, object out):
+cdef inline void alloc_on(
+    const target_t *target, const uint8_t *orders, const uint8_t *migratetypes, uint64_t nr, int64_t *out
+) noexcept nogil:
+    if target.zone != NULL:
+        zone_alloc_batch(target.zone, target.place.cpu, orders, migratetypes, nr, out)
+    else:
+        node_alloc_batch(&target.place, orders, migratetypes, nr, out)
+
+
+cdef inline int free_on(
+    const target_t *target, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
+) noexcept nogil:
+    if target.zone != NULL:
+        return zone_free_batch(target.zone, target.place.cpu, pfns, orders, tags, nr, bad)
+    return node_free_batch(&target.place, pfns, orders, tags, nr, bad)
+
+
+cdef inline int64_t run_on(
+    const target_t *target, const pasr_op_t *ops, uint64_t nr, int64_t *slots, uint64_t nr_slots, uint64_t *nr_done
+) noexcept nogil:
+    if target.zone != NULL:
+        return zone_run(target.zone, target.place.cpu, ops, nr, slots, nr_slots, nr_done)
+    return node_run(&target.place, ops, nr, slots, nr_slots, nr_done)
+
+
+cdef object batch_alloc(const target_t *target, object orders, object migratetypes, object out):
     """`Zone.alloc_batch`; *migratetypes* is a checked number or an array."""
     cdef Py_buffer view
     cdef Py_ssize_t nr = open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
@@ -85,10 +113,10 @@ cdef object batch_alloc(pasr_zone_t *z, uint32_t cpu, object orders, object migr
             if view.shape[0] != nr:
                 raise ValueError(f"out must have {nr} entries, got {view.shape[0]}")
             if nr < NOGIL_BATCH:
-                zone_alloc_batch(z, cpu, copy, copy + nr, nr, <int64_t *> view.buf)
+                alloc_on(target, copy, copy + nr, nr, <int64_t *> view.buf)
             else:
                 with nogil:
-                    zone_alloc_batch(z, cpu, copy, copy + nr, nr, <int64_t *> view.buf)
+                    alloc_on(target, copy, copy + nr, nr, <int64_t *> view.buf)
         finally:
             PyBuffer_Release(&view)
     finally:
@@ -97,7 +125,7 @@ cdef object batch_alloc(pasr_zone_t *z, uint32_t cpu, object orders, object migr
     return out
 
 
-cdef int batch_free(pasr_zone_t *z, uint32_t cpu, object pfns, object orders) except -1:
+cdef int batch_free(const target_t *target, object pfns, object orders) except -1:
     """`Zone.free_batch`."""
     cdef Py_buffer view
     cdef Py_ssize_t nr
@@ -122,21 +150,33 @@ cdef int batch_free(pasr_zone_t *z, uint32_t cpu, object pfns, object orders) ex
             open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
             copy_small_integers(&view, "orders", PASR_MAX_PAGE_ORDER, wanted, nr)
         if nr < NOGIL_BATCH:
-            error = zone_free_batch(z, cpu, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
+            error = free_on(target, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
         else:
             with nogil:
-                error = zone_free_batch(z, cpu, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
+                error = free_on(target, copy, wanted, <uint8_t *> (copy + nr), nr, &bad)
         if error != PASR_OK:
-            raise refusal(z, copy[bad], -1 if wanted == NULL else wanted[bad], error, bad)
+            raise refusal(target, copy[bad], -1 if wanted == NULL else wanted[bad], error, bad)
     finally:
         if copy != small:
             free(copy)
     return 0
 
 
-cdef object refusal(const pasr_zone_t *z, int64_t pfn, int order, int error, uint64_t entry):
+cdef const pasr_zone_t *zone_for(const target_t *target, int64_t pfn) noexcept nogil:
+    """The zone that answers for *pfn*; NULL if there is none."""
+    cdef uint32_t at
+    if target.zone != NULL:
+        return target.zone
+    at = zone_at(target.place.memory, pfn)
+    return target.place.memory.zones[at].zone if at != PASR_NO_ZONE else NULL
+
+
+cdef object refusal(const target_t *target, int64_t pfn, int order, int error, uint64_t entry):
     """The exception for an entry that cannot be freed."""
-    if error == PASR_EALREADY and zone_free_error(z, pfn, order) == PASR_OK:
+    cdef const pasr_zone_t *z = zone_for(target, pfn)
+    if z == NULL:
+        why = "outside every zone"
+    elif error == PASR_EALREADY and zone_free_error(z, pfn, order) == PASR_OK:
         why = "an earlier entry frees the same block"
     else:
         why = free_refusal(z, pfn, order, error)
@@ -152,7 +192,7 @@ cdef uint64_t first_invalid(const pasr_op_t *ops, uint64_t nr, uint64_t nr_slots
     return i
 
 
-cdef int64_t batch_run(pasr_zone_t *z, uint32_t cpu, object ops, object slots) except -1:
+cdef int64_t batch_run(const target_t *target, object ops, object slots) except -1:
     """`Zone.run`."""
     cdef Py_buffer ops_view, slots_view
     cdef uint64_t nr, done = 0
@@ -171,12 +211,12 @@ cdef int64_t batch_run(pasr_zone_t *z, uint32_t cpu, object ops, object slots) e
                     f" slot={op.slot}), expected op 0 or 1, order 0 to {PASR_MAX_PAGE_ORDER}, migratetype 0 to"
                     f" {PASR_NR_PCPTYPES - 1}, flags 0 to {PASR_OP_FLAGS}, slot below {slots_view.shape[0]}")
             if nr < NOGIL_BATCH:
-                nr_failed = zone_run(
-                    z, cpu, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
+                nr_failed = run_on(
+                    target, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
             else:
                 with nogil:
-                    nr_failed = zone_run(
-                        z, cpu, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
+                    nr_failed = run_on(
+                        target, <pasr_op_t *> ops_view.buf, nr, <int64_t *> slots_view.buf, slots_view.shape[0], &done)
             if done < nr:
                 raise RuntimeError(f"ops[{done}] was changed while run() was executing")
         finally:

@@ -46,6 +46,7 @@ ctypedef struct counters_t:
     uint64_t nr_free
     uint64_t managed
     uint64_t nr_highatomic
+    uint64_t watermark_boost
 
 # The pages of all lists follow at the end of the image.
 ctypedef struct pageset_t:
@@ -204,6 +205,7 @@ cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
     counters.nr_free = z.nr_free
     counters.managed = z.managed
     counters.nr_highatomic = z.nr_highatomic
+    counters.watermark_boost = z.watermark_boost
     out = put_bytes(out, &geometry, sizeof(geometry))
     out = put_bytes(out, &counters, sizeof(counters))
     out = write_pagesets(z, out)
@@ -318,6 +320,7 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
     z.nr_free = counters.nr_free
     z.managed = counters.managed
     z.nr_highatomic = counters.nr_highatomic
+    z.watermark_boost = min(counters.watermark_boost, z.boost_max)
     image = read_pagesets(z, image)
     image += z.nr_regions * sizeof(pasr_idx_t)
     image = get_bytes(image, z.regions, z.nr_regions * sizeof(pasr_region_t))

@@ -1,6 +1,5 @@
 """Where the arrays of a zone lie in its one buffer."""
 
-from libc.stddef cimport size_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.types cimport (
@@ -9,17 +8,6 @@ from pasralloc._core.types cimport (
     pasr_run_t,
 )
 from pasralloc._core.zone cimport nr_pageblocks, nr_region_words, pcplist_order
-
-cdef enum:
-    CACHE_LINE = 64
-
-
-cdef inline void *carve(char *memory, uint64_t *offset, uint64_t nr, size_t itemsize) noexcept nogil:
-    """Reserve *nr* items at the next cache line; their address, or NULL when only counting."""
-    cdef uint64_t at = offset[0]
-    offset[0] = (at + nr * itemsize + CACHE_LINE - 1) & ~<uint64_t> (CACHE_LINE - 1)
-    return NULL if memory == NULL else memory + at
-
 
 cdef inline void bind_list(const pasr_zone_t *z, pasr_freelist_t *fl, char *memory, uint64_t *offset) noexcept nogil:
     fl.leaf = <uint64_t *> carve(memory, offset, nr_region_words(z), sizeof(uint64_t))

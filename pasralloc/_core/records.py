@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,3 +56,31 @@ class Block(NamedTuple):
     order: int
     state: str
     migratetype: str | None
+
+
+class ZonePlan(NamedTuple):
+    """A zone of a simulation before it is made."""
+
+    options: dict[str, Any]  # of `Zone`
+    nid: int
+    type: int  # position in ZONE_TYPES
+    watermarks: tuple[int, int, int]  # min, low, high; pages
+    boost_max: int  # pages
+    lowmem_reserve: tuple[int, int, int, int]  # pages, by the highest type of the request
+    kswapd_cpu: int
+
+
+ZONE_TYPES = ("DMA", "DMA32", "Normal", "Movable")
+
+# By enum pasr_page_state.
+PAGE_STATES = ("unmovable", "movable", "clean", "dirty", "pinned")
+
+RECLAIMED_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("state", "u1")])
+RECLAIMED_RECORD_DTYPE = np.dtype(
+    {
+        "names": ["pfn", "order", "state"],
+        "formats": ["i8", "u1", "u1"],
+        "offsets": [0, 8, 9],
+        "itemsize": 16,
+    }
+)

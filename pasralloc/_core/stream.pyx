@@ -5,36 +5,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from pasralloc._core.bits cimport __builtin_prefetch
-from pasralloc._core.pcp cimport pcp_alloc_block, pcp_free_block
-from pasralloc._core.rmqueue cimport alloc_block, alloc_flagged, free_block
 from pasralloc._core.types cimport (
     PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, pasr_idx_t, pasr_pageset_t,
 )
 from pasralloc._core.zone cimport pfn_of, zone_prefetch
-
-
-# How far ahead `run` looks: first the slot, and once that has arrived the frame it names.
-cdef enum:
-    SLOT_AHEAD = 64
-    FRAME_AHEAD = 24
-    NR_EXECUTED = 512                    # operations copied and executed at a time
-    NR_COPIED = 576                      # and those after them that are looked at
-
-
-cdef inline int64_t allocate(
-    pasr_zone_t *z, pasr_pageset_t *pageset, pasr_op_t op, bint has_pageset, int mode
-) noexcept nogil:
-    if has_pageset:
-        return pcp_alloc_block(z, pageset, op.order, op.migratetype, op.flags)
-    if cython.unlikely(op.flags != 0):
-        return alloc_flagged(z, op.order, op.migratetype, op.flags)
-    return alloc_block(z, op.order, op.migratetype, 0, mode)
-
-
-cdef inline int release(
-    pasr_zone_t *z, pasr_pageset_t *pageset, int64_t pfn, int order, bint has_pageset, int mode
-) noexcept nogil:
-    return pcp_free_block(z, pageset, pfn, order) if has_pageset else free_block(z, pfn, order, mode)
 
 
 cdef inline int64_t execute(
@@ -55,14 +29,34 @@ cdef inline int64_t execute(
         zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
         slot = ops[i].slot
         if ops[i].op == PASR_OP_ALLOC:
-            result = allocate(z, pageset, ops[i], has_pageset, mode)
+            result = allocate(z, pageset, ops[i], ops[i].flags, has_pageset, mode)
             slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
         else:
-            # A literal -1 lets the compiler drop the comparison.
             result = release(z, pageset, slots[slot], ops[i].order, has_pageset, mode) if cython.unlikely(
                 ops[i].flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
         nr_failed += result < 0
     return nr_failed
+
+
+cdef uint64_t copy_valid(
+    pasr_op_t *copy, const pasr_op_t *ops, uint64_t nr, uint64_t nr_slots
+) noexcept nogil:
+    """Copy the next operations of *nr* into NR_COPIED entries; return how many of them may be executed.
+
+    That is NR_EXECUTED of them or fewer if one of those is not valid; what stands behind may be looked at.
+    """
+    cdef uint64_t nr_copied = NR_COPIED, nr_valid
+    if nr < nr_copied:
+        nr_copied = nr
+    memcpy(copy, ops, nr_copied * sizeof(pasr_op_t))
+    nr_valid = nr_copied
+    if not ops_are_valid(copy, nr_copied, nr_slots):
+        nr_valid = 0
+        while nr_valid < nr_copied and op_is_valid(copy[nr_valid], nr_slots):
+            nr_valid += 1
+    # Nothing beyond what is valid may be looked at: it becomes slot 0.
+    memset(&copy[nr_valid], 0, (NR_COPIED - nr_valid) * sizeof(pasr_op_t))
+    return nr_valid if nr_valid < NR_EXECUTED else <uint64_t> NR_EXECUTED
 
 
 cdef int64_t zone_run(
@@ -78,23 +72,11 @@ cdef int64_t zone_run(
     copied, and the copy is what is checked and executed.
     """
     cdef pasr_op_t copy[NR_COPIED]
-    cdef uint64_t nr_copied, nr_valid
+    cdef uint64_t nr_valid
     cdef int64_t nr_failed = 0
     nr_done[0] = 0
     while nr_done[0] < nr:
-        nr_copied = NR_COPIED
-        if nr - nr_done[0] < nr_copied:
-            nr_copied = nr - nr_done[0]
-        memcpy(copy, ops + nr_done[0], nr_copied * sizeof(pasr_op_t))
-        nr_valid = nr_copied
-        if not ops_are_valid(copy, nr_copied, nr_slots):
-            nr_valid = 0
-            while nr_valid < nr_copied and op_is_valid(copy[nr_valid], nr_slots):
-                nr_valid += 1
-        # Nothing beyond what is valid may be looked at: it becomes slot 0.
-        memset(&copy[nr_valid], 0, (NR_COPIED - nr_valid) * sizeof(pasr_op_t))
-        if nr_valid > NR_EXECUTED:
-            nr_valid = NR_EXECUTED
+        nr_valid = copy_valid(copy, ops + nr_done[0], nr - nr_done[0], nr_slots)
         if z.nr_cpus != 0:
             nr_failed += execute(z, &z.pagesets[cpu], copy, nr_valid, slots, True, 0)
         elif z.mode == 0:

@@ -132,6 +132,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint64_t nr_free
         uint64_t managed
         uint64_t nr_highatomic
+        uint64_t watermark_boost
+        uint64_t boost_max
         uint64_t region_pages
         pasr_idx_t first
         pasr_idx_t end

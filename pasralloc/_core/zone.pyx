@@ -15,7 +15,7 @@ cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
     All pageblocks start as *movable*, as at the boot of Linux.
     """
     cdef uint32_t block, order, migratetype, cpu, i, region = 0
-    z.nr_free = z.managed = z.nr_highatomic = z.changed_root = z.nr_extfrag = 0
+    z.nr_free = z.managed = z.nr_highatomic = z.watermark_boost = z.changed_root = z.nr_extfrag = 0
     for block in range(z.nr_blocks):
         while region + 1 < z.nr_regions and (
                 (<uint64_t> block << PASR_MAX_PAGE_ORDER) + z.region_bias >= z.region_ends[region]):

@@ -15,10 +15,11 @@ from pasralloc._core.layout cimport zone_bind
 from pasralloc._core.ranges cimport zone_manage, zone_release
 from pasralloc._core.region_alloc cimport region_is_parked
 from pasralloc._core.snapshot cimport ZoneSnapshot, digest_of
+from pasralloc._core.turn cimport Turn
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_MODE_STRADDLE, PASR_NR_EXTFRAG, PASR_NR_MIGRATETYPES,
-    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_TOP_MASK, pasr_block_t, pasr_extfrag_t, pasr_idx_t, pasr_region_t,
-    pasr_zone_t,
+    PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_NR_PCPTYPES, PASR_TOP_MASK, pasr_block_t, pasr_extfrag_t, pasr_idx_t,
+    pasr_pageset_t, pasr_region_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
     idx_of, nr_region_words, pfn_of, zone_block_of, zone_blocks, zone_init,
@@ -32,6 +33,7 @@ from pasralloc._core.records import (
 )
 from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
+from pasralloc.sizing import Pageset
 
 OPTIONS = (
     "region_pages", "start_pfn", "absent", "placement", "kernel", "quirks", "pageblock_order", "region_allocator",
@@ -59,6 +61,7 @@ cdef class ZoneBase:
         zone_bind(&self.c, self.arena.memory)
         for region, end in enumerate(region_ends):
             self.c.region_ends[region] = end
+        self.turn = Turn()
         self.placement = placement
         self.kernel = kernel
         self.quirks = quirks
@@ -95,12 +98,10 @@ cdef class ZoneBase:
 
     cdef int enter(self) except -1:
         """Own the zone, so that the GIL may be released."""
-        self.refuse_if_busy()
-        self.is_busy = True
-        return 0
+        return self.turn.take()
 
     cdef void leave(self) noexcept:
-        self.is_busy = False
+        self.turn.give_back()
 
     cdef int as_migratetype(self, object migratetype) except -1:
         """Number of a migratetype given by name or by number."""
@@ -168,6 +169,9 @@ cdef class ZoneBase:
         """Bytes of the tables, touched or not."""
         return self.arena.nr_bytes
 
+    cdef uint32_t as_cpu(self, object cpu) except? 0xffffffff:
+        return <uint32_t> as_int(cpu, "cpu", 0, self.c.nr_cpus - 1 if self.c.nr_cpus != 0 else 0)
+
     cdef object regions(self):
         return np.frombuffer(
             ReadOnlyView.create(self, self.c.regions, self.c.nr_regions * sizeof(pasr_region_t)), REGION_DTYPE)
@@ -225,6 +229,28 @@ cdef class ZoneBase:
         nr_blocks = self.pagetypeinfo().sum(axis=0)
         nr_blocks[<int> PASR_MAX_PAGE_ORDER] += self.c.parked.nr_blocks
         return nr_blocks
+
+    def pageset(self, cpu=0):
+        """The pageset of a CPU, as it is now: `Pageset`.
+
+        Raises ValueError or TypeError if the zone has no such CPU.
+        """
+        cdef const pasr_pageset_t *pageset
+        if self.c.nr_cpus == 0:
+            raise ValueError("this zone has no pagesets; it was made with pagesets=None")
+        pageset = &self.c.pagesets[self.as_cpu(cpu)]
+        self.refuse_if_busy()
+        return Pageset(
+            count=pageset.count, high=pageset.high, high_min=self.c.pcp_high_min,
+            high_max=self.c.pcp_high_max,
+            batch=self.c.pcp_batch, alloc_factor=pageset.alloc_factor, free_count=pageset.free_count,
+            lengths=np.array(
+                [pageset.lists[i].end - pageset.lists[i].first for i in range(PASR_NR_PCPLISTS)], np.int64))
+
+    @property
+    def nr_cached(self):
+        """Pages on pagesets. They are neither free nor allocated."""
+        return sum([self.c.pagesets[i].count for i in range(self.c.nr_cpus)])
 
     def parked_regions(self):
         """Regions that the region allocator holds: list of int, ascending. O(number of regions)."""
@@ -419,27 +445,8 @@ cdef class ZoneBase:
         """
         return ZoneSnapshot.create(self.image())
 
-    def restore(self, ZoneSnapshot snapshot not None):
-        """Go back to a saved state.
-
-        Parameters
-        ----------
-        snapshot : ZoneSnapshot
-            Of a zone of the same description.
-
-        Raises
-        ------
-        ValueError
-            If the snapshot is of another kind of zone, or one that was loaded
-            from outside is not sound; the zone is unchanged.
-        RuntimeError
-            If another thread's call owns the zone.
-
-        Notes
-        -----
-        Costs what `snapshot` costs. A snapshot that was unpickled or built from
-        bytes is checked in full as well. `changed_regions` starts afresh.
-        """
+    cdef int load(self, ZoneSnapshot snapshot) except -1:
+        """`Zone.restore`."""
         cdef const char *image = PyBytes_AsString(snapshot.image)
         cdef bytes before = None
         self.refuse_if_busy()
@@ -457,6 +464,7 @@ cdef class ZoneBase:
                     raise ValueError(f"{snapshot!r} is not sound: {fault}") from None
                 raise
         self.forget_changes()
+        return 0
 
     def digest(self):
         """Hash of the state: 32 hexadecimal digits.

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint32_t
 
-from pasralloc._core.batchcalls cimport batch_alloc, batch_free, batch_run
+from pasralloc._core.batchcalls cimport batch_alloc, batch_free, batch_run, target_t
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.refusal cimport free_refusal
 from pasralloc._core.pcp cimport pcp_alloc, pcp_free
@@ -252,12 +252,14 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         The same blocks as *n* calls of `alloc`. Releases the GIL for 1024
         entries or more.
         """
+        cdef target_t target
         is_one = isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__")
         number = self.as_migratetype(migratetypes) if is_one else migratetypes
-        on = self.as_cpu(cpu)
+        target.zone = &self.c
+        target.place.cpu = self.as_cpu(cpu)
         self.enter()
         try:
-            return batch_alloc(&self.c, on, orders, number, out)
+            return batch_alloc(&target, orders, number, out)
         finally:
             self.leave()
 
@@ -287,10 +289,12 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         Leaves the same lists as *n* calls of `free`. Releases the GIL for 1024
         entries or more.
         """
-        on = self.as_cpu(cpu)
+        cdef target_t target
+        target.zone = &self.c
+        target.place.cpu = self.as_cpu(cpu)
         self.enter()
         try:
-            batch_free(&self.c, on, pfns, orders)
+            batch_free(&target, pfns, orders)
         finally:
             self.leave()
 
@@ -329,9 +333,11 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         Fetches the frames of coming frees ahead of time. Releases the GIL for
         1024 operations or more.
         """
-        on = self.as_cpu(cpu)
+        cdef target_t target
+        target.zone = &self.c
+        target.place.cpu = self.as_cpu(cpu)
         self.enter()
         try:
-            return batch_run(&self.c, on, ops, slots)
+            return batch_run(&target, ops, slots)
         finally:
             self.leave()

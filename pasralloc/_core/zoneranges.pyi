@@ -1,5 +1,6 @@
 from typing import SupportsIndex
 
+from pasralloc._core.snapshot import ZoneSnapshot
 from pasralloc._core.zonebase import ZoneBase
 
 class ZoneRanges(ZoneBase):
@@ -17,3 +18,4 @@ class ZoneRanges(ZoneBase):
     def unreserve_highatomic(
         self, migratetype: str | SupportsIndex = "movable", *, force: bool = False
     ) -> bool: ...
+    def restore(self, snapshot: ZoneSnapshot) -> None: ...

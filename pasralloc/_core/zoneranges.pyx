@@ -8,6 +8,7 @@ from pasralloc._core.ranges cimport (
 )
 from pasralloc._core.reserves cimport highatomic_unreserve, reserve_setup
 from pasralloc._core.refusal cimport free_refusal, range_refusal
+from pasralloc._core.snapshot cimport ZoneSnapshot
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_OK,
     PASR_RULES_STEAL, PASR_TOP_PAGES,
@@ -221,3 +222,26 @@ cdef class ZoneRanges(ZoneBase):
             raise ValueError(f"only kernel='6.12' has HIGHATOMIC pageblocks, this zone is of {self.kernel!r}")
         self.refuse_if_busy()
         return highatomic_unreserve(&self.c, number, force)
+
+    def restore(self, ZoneSnapshot snapshot not None):
+        """Go back to a saved state.
+
+        Parameters
+        ----------
+        snapshot : ZoneSnapshot
+            Of a zone of the same description.
+
+        Raises
+        ------
+        ValueError
+            If the snapshot is of another kind of zone, or one that was loaded
+            from outside is not sound; the zone is unchanged.
+        RuntimeError
+            If another thread's call owns the zone.
+
+        Notes
+        -----
+        Costs what `snapshot` costs. A snapshot that was unpickled or built from
+        bytes is checked in full as well. `changed_regions` starts afresh.
+        """
+        self.load(snapshot)

@@ -1,0 +1,10 @@
+"""What can be done to the memory of a simulation from Python."""
+
+from libc.stdint cimport int64_t
+
+from pasralloc._core.memorybase cimport MemoryBase
+
+
+cdef class Memory(MemoryBase):
+    cdef int pass_time(self, object now_ns) except -1
+    cdef int zone_number(self, int64_t pfn) except -1

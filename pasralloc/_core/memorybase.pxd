@@ -1,0 +1,29 @@
+"""The memory of a simulation: its zones, and questions about them."""
+
+from pasralloc._core.arena cimport Arena
+from pasralloc._core.nodestream cimport place_t
+from pasralloc._core.nodetypes cimport pasr_memory_t
+from pasralloc._core.snapshot cimport MemorySnapshot
+from pasralloc._core.turn cimport Turn
+from pasralloc._core.zonebase cimport ZoneBase
+
+
+cdef class MemoryZone(ZoneBase):
+    cdef readonly int nid
+    cdef readonly str name
+
+
+cdef class MemoryBase:
+    cdef pasr_memory_t c
+    cdef Arena arena
+    cdef Turn turn
+    cdef readonly tuple zones
+    cdef ZoneBase first                  # None until zones are made
+    cdef dict nodes                      # nid to number
+
+    cdef int bind(self, list zones, bint reclaim_by_region) except -1
+    cdef list pieces(self, bytes image)
+    cdef int place(self, place_t *place, object zone, object nid, object cpu) except -1
+    cdef bytes image(self)
+    cdef int apply(self, bytes image) except -1
+    cdef int check_states(self) except -1

@@ -1,0 +1,15 @@
+"""States of the blocks of a zone as bytes, and whether the lists of them are sound.
+
+Threading rule: one thread at a time for one memory; the GIL is not needed.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pasralloc._core.nodetypes cimport pasr_memzone_t
+
+
+cdef uint64_t lru_size(const pasr_memzone_t *mz) noexcept nogil
+cdef void lru_write(const pasr_memzone_t *mz, char *out) noexcept nogil
+cdef void lru_clear(pasr_memzone_t *mz) noexcept nogil
+cdef bint lru_read(pasr_memzone_t *mz, const char *image, uint64_t nr_bytes) noexcept nogil
+cdef const char *lru_fault(const pasr_memzone_t *mz, uint64_t *where) noexcept nogil

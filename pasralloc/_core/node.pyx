@@ -1,0 +1,211 @@
+"""Allocation from the zones of a machine, and what happens as time goes by."""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from pasralloc._core.lru cimport lru_remove
+from pasralloc._core.nodetypes cimport (
+    PASR_ALLOC_MIN_RESERVE, PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_PAGE_UNMOVABLE, PASR_WMARK_LOW,
+    PASR_WMARK_MIN, PASR_ZONE_DMA32, PASR_ZONE_NORMAL,
+)
+from pasralloc._core.pcp cimport pcp_alloc, pcp_decay, pcp_drain, pcp_free
+from pasralloc._core.reclaim cimport SWAP_CLUSTER_MAX, kswapd_run, reclaim_pages
+from pasralloc._core.reserves cimport highatomic_unreserve
+from pasralloc._core.types cimport (
+    PASR_ALLOC_NOFRAGMENT, PASR_ALLOC_NON_BLOCK, PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_ERANGE, PASR_OK,
+    PASR_RULES_CLAIM,
+)
+from pasralloc._core.watermark cimport watermark_ok, wmark_pages
+from pasralloc._core.zone cimport idx_of, zone_free_error
+
+cdef enum:
+    MAX_RECLAIM_RETRIES = 16
+    MAX_DECAYS = 256                     # after so many a pageset is as small as it gets
+
+
+cdef void want_kswapd(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:
+    mz.wants_kswapd = True
+    if not m.is_kswapd_due:
+        m.is_kswapd_due = True
+        m.kswapd_at_ns = m.now_ns + m.kswapd_latency_ns
+
+
+cdef bint avoids_fragments(const pasr_memory_t *m, const uint16_t *zonelist) noexcept nogil:
+    """``alloc_flags_nofragment()``: rather go to DMA32 than mix types in a pageblock of Normal."""
+    cdef const pasr_memzone_t *first
+    cdef uint32_t i
+    if not m.claims or zonelist[0] == PASR_NO_ZONE:
+        return False
+    first = &m.zones[zonelist[0]]
+    if first.type != PASR_ZONE_NORMAL:
+        return False
+    if m.nr_nodes == 1:
+        return True
+    for i in range(m.nr_zones):
+        if m.zones[i].nid == first.nid and m.zones[i].type == PASR_ZONE_DMA32:
+            return True
+    return False
+
+
+cdef int64_t get_page(
+    pasr_memory_t *m, const uint16_t *zonelist, uint32_t wmark, uint32_t highest, uint32_t cpu, uint32_t order,
+    uint32_t migratetype, uint32_t flags
+) noexcept nogil:
+    """``get_page_from_freelist()``: the first zone of the list that has enough and finds a block."""
+    cdef pasr_memzone_t *mz
+    cdef uint32_t i = 0, avoiding = 0
+    cdef int64_t pfn
+    if not flags & PASR_ALLOC_NOFRAGMENT and avoids_fragments(m, zonelist):
+        avoiding = PASR_ALLOC_NOFRAGMENT
+    while True:
+        if zonelist[i] == PASR_NO_ZONE:
+            if not avoiding:
+                return PASR_ENOMEM
+            avoiding = i = 0
+            continue
+        mz = &m.zones[zonelist[i]]
+        if avoiding and mz.nid != m.zones[zonelist[0]].nid:
+            # Memory of the own node matters more than pageblocks of one type.
+            avoiding = i = 0
+            continue
+        if watermark_ok(mz, order, wmark_pages(mz, wmark), highest, migratetype, flags):
+            pfn = pcp_alloc(mz.zone, cpu, order, migratetype, (flags | avoiding) & ~<uint32_t> PASR_ALLOC_MIN_RESERVE)
+            if pfn >= 0:
+                if mz.zone.watermark_boost != 0 and not mz.wants_kswapd:
+                    want_kswapd(m, mz)
+                return pfn
+        else:
+            mz.nr_misses += 1
+        m.nr_walked += 1
+        i += 1
+
+
+cdef uint64_t reclaim_direct(pasr_memory_t *m, const uint16_t *zonelist, uint32_t cpu) noexcept nogil:
+    """Reclaim a cluster of pages from the first zones that have any; return how many."""
+    cdef uint64_t nr_freed = 0, nr
+    cdef pasr_memzone_t *mz
+    cdef uint32_t i = 0
+    m.nr_direct_runs += 1
+    while zonelist[i] != PASR_NO_ZONE and nr_freed < SWAP_CLUSTER_MAX:
+        mz = &m.zones[zonelist[i]]
+        nr = reclaim_pages(m, mz, cpu, SWAP_CLUSTER_MAX - nr_freed)
+        mz.nr_direct += nr
+        nr_freed += nr
+        i += 1
+    return nr_freed
+
+
+cdef void give_up_reserves(
+    pasr_memory_t *m, const uint16_t *zonelist, uint32_t migratetype, bint force
+) noexcept nogil:
+    """Return HIGHATOMIC pageblocks and what CPUs keep."""
+    cdef uint32_t i = 0
+    while zonelist[i] != PASR_NO_ZONE:
+        if m.zones[zonelist[i]].zone.rules == PASR_RULES_CLAIM:
+            highatomic_unreserve(m.zones[zonelist[i]].zone, migratetype, force)
+        i += 1
+    node_drain(m)
+
+
+cdef int64_t alloc_with_reclaim(
+    pasr_memory_t *m, const uint16_t *zonelist, uint32_t highest, uint32_t cpu, uint32_t order, uint32_t migratetype,
+    uint32_t flags
+) noexcept nogil:
+    """Direct reclaim until the request can be served or nothing more is to be had."""
+    cdef int64_t pfn = PASR_ENOMEM
+    cdef uint32_t attempt
+    cdef uint64_t nr_freed = 1
+    for attempt in range(MAX_RECLAIM_RETRIES if order <= PASR_COSTLY_ORDER else 1):
+        nr_freed = reclaim_direct(m, zonelist, cpu)
+        if attempt == 0 or nr_freed != 0:
+            pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
+        if pfn >= 0:
+            return pfn
+        if attempt == 0 or nr_freed == 0:
+            give_up_reserves(m, zonelist, migratetype, nr_freed == 0)
+            pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
+            if pfn >= 0 or nr_freed == 0:
+                return pfn
+    return pfn
+
+
+cdef int64_t alloc_slow(
+    pasr_memory_t *m, const uint16_t *zonelist, uint32_t highest, uint32_t cpu, uint32_t order, uint32_t migratetype,
+    uint32_t flags
+) noexcept nogil:
+    """``__alloc_pages_slowpath()``."""
+    cdef int64_t pfn
+    cdef uint32_t i = 0
+    m.nr_slow += 1
+    while zonelist[i] != PASR_NO_ZONE:
+        want_kswapd(m, &m.zones[zonelist[i]])
+        i += 1
+    pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
+    if pfn < 0 and not flags & PASR_ALLOC_NON_BLOCK:
+        pfn = alloc_with_reclaim(m, zonelist, highest, cpu, order, migratetype, flags)
+    if pfn < 0:
+        m.nr_failures += 1
+    return pfn
+
+
+cdef int64_t node_alloc(
+    pasr_memory_t *m, uint32_t node, uint32_t highest, uint32_t cpu, uint32_t order, uint32_t migratetype,
+    uint32_t flags
+) noexcept nogil:
+    """Allocate ``2**order`` pages, on *node* if it has enough; return the pfn or PASR_ENOMEM.
+
+    Below the low watermark of all zones kswapd is woken, below the min watermark a request that
+    may wait reclaims by itself. Cost: that of the zone and a few comparisons, while a zone is above its low watermark.
+    """
+    cdef const uint16_t *zonelist = zonelist_of(m, node, highest)
+    cdef int64_t pfn = get_page(m, zonelist, PASR_WMARK_LOW, highest, cpu, order, migratetype, flags)
+    if pfn < 0:
+        pfn = alloc_slow(m, zonelist, highest, cpu, order, migratetype, flags)
+    if m.is_kswapd_due and m.now_ns >= m.kswapd_at_ns:
+        kswapd_run(m)
+    return pfn
+
+
+cdef int node_free(pasr_memory_t *m, uint32_t cpu, int64_t pfn, int order) noexcept nogil:
+    """Free the block that starts at *pfn*; returns what `zone_free` returns."""
+    cdef uint32_t at = zone_at(m, pfn)
+    cdef pasr_memzone_t *mz
+    cdef int error
+    if at == PASR_NO_ZONE:
+        return PASR_ERANGE
+    mz = &m.zones[at]
+    if mz.nr_lru[<int> PASR_LRU_FILE] | mz.nr_lru[<int> PASR_LRU_ANON] | mz.nr_lru[<int> PASR_LRU_UNEVICTABLE]:
+        if mz.states[idx_of(mz.zone, pfn)] != PASR_PAGE_UNMOVABLE:
+            error = zone_free_error(mz.zone, pfn, order)
+            if error != PASR_OK:
+                return error
+            lru_remove(mz, idx_of(mz.zone, pfn))
+    return pcp_free(mz.zone, cpu, pfn, order)
+
+
+cdef void node_drain(pasr_memory_t *m) noexcept nogil:
+    """``drain_all_pages()``."""
+    cdef uint32_t i, cpu
+    for i in range(m.nr_zones):
+        for cpu in range(m.zones[i].zone.nr_cpus):
+            pcp_drain(m.zones[i].zone, cpu)
+
+
+cdef void decay_all(pasr_memory_t *m) noexcept nogil:
+    cdef uint32_t i, cpu
+    for i in range(m.nr_zones):
+        for cpu in range(m.zones[i].zone.nr_cpus):
+            pcp_decay(m.zones[i].zone, cpu)
+
+
+cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
+    """Let time pass up to *now_ns*: kswapd runs if it was to run by then, and pagesets decay."""
+    cdef int64_t nr
+    m.now_ns = now_ns
+    if m.is_kswapd_due and now_ns >= m.kswapd_at_ns:
+        kswapd_run(m)
+    if m.vmstat_interval_ns == 0 or now_ns < m.vmstat_at_ns:
+        return
+    nr = (now_ns - m.vmstat_at_ns) // m.vmstat_interval_ns + 1
+    m.vmstat_at_ns += nr * m.vmstat_interval_ns
+    for _ in range(min(nr, <int64_t> MAX_DECAYS)):
+        decay_all(m)

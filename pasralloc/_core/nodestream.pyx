@@ -1,0 +1,192 @@
+"""Streams and batches on the zones of a machine."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from pasralloc._core.batch cimport AHEAD, mark_block, unmark_block
+from pasralloc._core.bits cimport __builtin_prefetch
+from pasralloc._core.node cimport avoids_fragments, node_alloc, node_free, zone_at, zonelist_of
+from pasralloc._core.nodetypes cimport (
+    PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_NO_ZONE, PASR_WMARK_LOW, PASR_ZONE_MOVABLE,
+    PASR_ZONE_NORMAL, pasr_memzone_t,
+)
+from pasralloc._core.stream cimport (
+    FRAME_AHEAD, NR_COPIED, NR_EXECUTED, SLOT_AHEAD, allocate, copy_valid, release,
+)
+from pasralloc._core.types cimport (
+    PASR_ALLOC_NOFRAGMENT, PASR_CMA, PASR_EALREADY, PASR_ERANGE, PASR_HIGHATOMIC, PASR_ISOLATE, PASR_MODE_SORTED,
+    PASR_OK, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_RULES_CLAIM, pasr_idx_t, pasr_zone_t,
+)
+from pasralloc._core.zone cimport pfn_of, zone_free_error, zone_prefetch
+
+
+# What does not change from one operation of a stream to the next: by migratetype, where a request goes first.
+ctypedef struct first_t:
+    pasr_memzone_t *zone                 # NULL: there is none
+    uint64_t plenty                      # with more free pages, a single page may be taken
+    uint32_t flags                       # PASR_ALLOC_NOFRAGMENT while it avoids to mix types
+
+
+cdef inline uint32_t highest_of(const place_t *place, uint32_t migratetype) noexcept nogil:
+    """Highest zone type of a request: only movable memory may go to the movable zone."""
+    if place.highest >= 0:
+        return <uint32_t> place.highest
+    return PASR_ZONE_MOVABLE if migratetype == place.memory.zones[0].zone.movable else PASR_ZONE_NORMAL
+
+
+cdef int64_t place_alloc(const place_t *place, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil:
+    """Allocate ``2**order`` pages; return the pfn or PASR_ENOMEM."""
+    return node_alloc(
+        place.memory, place.node, highest_of(place, migratetype), place.cpu, order, migratetype, flags)
+
+
+cdef void node_alloc_batch(
+    const place_t *place, const uint8_t *orders, const uint8_t *migratetypes, uint64_t nr, int64_t *out
+) noexcept nogil:
+    """Allocate *nr* blocks of valid orders and types; write a pfn or PASR_ENOMEM for each."""
+    cdef uint64_t i
+    for i in range(nr):
+        out[i] = place_alloc(place, orders[i], migratetypes[i], 0)
+
+
+cdef int node_free_batch(
+    const place_t *place, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
+) noexcept nogil:
+    """Free all of *pfns* in order, or none; as `zone_free_batch`."""
+    cdef pasr_memory_t *m = place.memory
+    cdef uint64_t i, nr_marked = nr
+    cdef uint32_t at
+    cdef int error = PASR_OK
+    for i in range(nr):
+        if i + AHEAD < nr:
+            prefetch(m, pfns[i + AHEAD], True)
+        at = zone_at(m, pfns[i])
+        if at == PASR_NO_ZONE or not mark_block(
+                m.zones[at].zone, pfns[i], -1 if orders == NULL else <int> orders[i], &tags[i]):
+            nr_marked = i
+            break
+    if nr_marked != nr:
+        bad[0] = nr_marked
+        for i in range(nr_marked):
+            unmark_block(m.zones[zone_at(m, pfns[i])].zone, pfns[i], tags[i])
+        at = zone_at(m, pfns[nr_marked])
+        if at == PASR_NO_ZONE:
+            return PASR_ERANGE
+        error = zone_free_error(
+            m.zones[at].zone, pfns[nr_marked], -1 if orders == NULL else <int> orders[nr_marked])
+        return error if error != PASR_OK else PASR_EALREADY
+    for i in range(nr):
+        if i + AHEAD < nr:
+            prefetch(m, pfns[i + AHEAD], True)
+        unmark_block(m.zones[zone_at(m, pfns[i])].zone, pfns[i], tags[i])
+        node_free(m, place.cpu, pfns[i], -1)
+    return PASR_OK
+
+
+cdef inline void prefetch(const pasr_memory_t *m, int64_t pfn, bint links) noexcept nogil:
+    cdef uint32_t at = zone_at(m, pfn)
+    if at != PASR_NO_ZONE:
+        zone_prefetch(m.zones[at].zone, pfn, links)
+
+
+cdef inline bint has_plenty(const pasr_zone_t *z, uint64_t plenty, uint32_t order, uint32_t migratetype) noexcept nogil:
+    """Whether it takes no more than this to see that the request passes the low watermark."""
+    cdef uint32_t special = z.nonempty[<int> PASR_CMA] | z.nonempty[<int> PASR_ISOLATE]
+    if z.rules == PASR_RULES_CLAIM:
+        special |= z.nonempty[<int> PASR_HIGHATOMIC]
+    if special | z.watermark_boost:
+        return False
+    if order == 0:
+        return z.nr_free > plenty
+    return z.rules == PASR_RULES_CLAIM and z.nonempty[migratetype] >> order and z.nr_free >= plenty + (
+        <uint64_t> 1 << order)
+
+
+cdef inline bint has_states(const pasr_memzone_t *mz) noexcept nogil:
+    return mz.nr_lru[<int> PASR_LRU_FILE] | mz.nr_lru[<int> PASR_LRU_ANON] | mz.nr_lru[<int> PASR_LRU_UNEVICTABLE]
+
+
+cdef inline int64_t execute(
+    const place_t *place, const first_t *firsts, const pasr_op_t *ops, uint64_t nr, int64_t *slots, bint has_pageset,
+    int mode
+) noexcept nogil:
+    """Execute valid operations, SLOT_AHEAD more of which stand behind the last one.
+
+    *has_pageset* and *mode* are literals.
+    """
+    cdef pasr_memory_t *m = place.memory
+    cdef pasr_memzone_t *mz
+    cdef pasr_zone_t *z
+    cdef uint64_t i
+    cdef int64_t result, nr_failed = 0
+    cdef uint32_t slot, at
+    for i in range(nr):
+        __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
+        prefetch(m, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
+        slot = ops[i].slot
+        if ops[i].op == PASR_OP_ALLOC:
+            result = -1
+            mz = firsts[ops[i].migratetype].zone
+            if cython.likely(ops[i].flags == 0 and mz != NULL and has_plenty(
+                    mz.zone, firsts[ops[i].migratetype].plenty, ops[i].order, ops[i].migratetype)):
+                z = mz.zone
+                result = allocate(
+                    z, &z.pagesets[place.cpu], ops[i], firsts[ops[i].migratetype].flags, has_pageset, mode)
+                if cython.likely(result >= 0):
+                    result = pfn_of(z, <pasr_idx_t> result)
+            if cython.unlikely(result < 0):
+                result = place_alloc(place, ops[i].order, ops[i].migratetype, ops[i].flags)
+            slots[slot] = result
+        else:
+            at = zone_at(m, slots[slot])
+            if cython.unlikely(at == PASR_NO_ZONE or ops[i].flags & PASR_OP_CHECK_ORDER or has_states(&m.zones[at])):
+                result = node_free(
+                    m, place.cpu, slots[slot], ops[i].order if ops[i].flags & PASR_OP_CHECK_ORDER else -1)
+            else:
+                z = m.zones[at].zone
+                result = release(z, &z.pagesets[place.cpu], slots[slot], -1, has_pageset, mode)
+        nr_failed += result < 0
+    return nr_failed
+
+
+cdef void find_firsts(const place_t *place, first_t *firsts) noexcept nogil:
+    cdef pasr_memory_t *m = place.memory
+    cdef const uint16_t *zonelist
+    cdef uint32_t migratetype, highest
+    for migratetype in range(3):
+        highest = highest_of(place, migratetype)
+        zonelist = zonelist_of(m, place.node, highest)
+        firsts[migratetype].zone = NULL
+        if zonelist[0] != PASR_NO_ZONE:
+            firsts[migratetype].zone = &m.zones[zonelist[0]]
+            firsts[migratetype].plenty = (
+                firsts[migratetype].zone.watermarks[<int> PASR_WMARK_LOW]
+                + firsts[migratetype].zone.lowmem_reserve[highest])
+            firsts[migratetype].flags = PASR_ALLOC_NOFRAGMENT if avoids_fragments(m, zonelist) else 0
+
+
+cdef int64_t node_run(
+    const place_t *place, const pasr_op_t *ops, uint64_t nr, int64_t *slots, uint64_t nr_slots, uint64_t *nr_done
+) noexcept nogil:
+    """Execute *nr* operations at a place; as `zone_run`."""
+    cdef pasr_op_t copy[NR_COPIED]
+    cdef first_t firsts[3]
+    cdef pasr_zone_t *z = place.memory.zones[0].zone
+    cdef uint64_t nr_valid
+    cdef int64_t nr_failed = 0
+    find_firsts(place, firsts)
+    nr_done[0] = 0
+    while nr_done[0] < nr:
+        nr_valid = copy_valid(copy, ops + nr_done[0], nr - nr_done[0], nr_slots)
+        if z.nr_cpus != 0:
+            nr_failed += execute(place, firsts, copy, nr_valid, slots, True, 0)
+        elif z.mode == 0:
+            nr_failed += execute(place, firsts, copy, nr_valid, slots, False, 0)
+        elif z.mode == PASR_MODE_SORTED:
+            nr_failed += execute(place, firsts, copy, nr_valid, slots, False, PASR_MODE_SORTED)
+        else:
+            nr_failed += execute(place, firsts, copy, nr_valid, slots, False, z.mode)
+        nr_done[0] += nr_valid
+        if nr_valid < NR_EXECUTED:
+            break
+    return nr_failed
