@@ -14,10 +14,12 @@ from pasralloc.errors import CommandError as CommandError
 from pasralloc.errors import CorruptZone as CorruptZone
 from pasralloc.errors import DramError as DramError
 from pasralloc.errors import InvalidFree as InvalidFree
+from pasralloc.errors import MachineError as MachineError
 from pasralloc.errors import MissingValue as MissingValue
 from pasralloc.errors import OutOfMemory as OutOfMemory
 from pasralloc.errors import PasrallocError as PasrallocError
 from pasralloc.errors import TraceFormatError as TraceFormatError
+from pasralloc.machine.machine import Machine as Machine
 from pasralloc.policy.presets import Policy as Policy
 from pasralloc.sim.replay import Result as Result
 from pasralloc.sim.replay import replay as replay

@@ -9,6 +9,7 @@ __all__ = [
     "CorruptZone",
     "DramError",
     "InvalidFree",
+    "MachineError",
     "MissingValue",
     "OutOfMemory",
     "PasrallocError",
@@ -159,3 +160,27 @@ class CommandError(PasrallocError, ValueError):
 
     def __str__(self) -> str:
         return f"command {self.index} at cycle {self.cycle}: {self.why}"
+
+
+class MachineError(PasrallocError, ValueError):
+    """A description of a machine that cannot be used.
+
+    Parameters
+    ----------
+    source : str
+        File, table or machine that is at fault.
+    problems : sequence of (place, why)
+        Every problem found: where it is, such as ``node[1].memory[0]``, or "" for
+        the whole; and what is wrong there.
+    """
+
+    def __init__(self, source: str, problems: Sequence[tuple[str, str]]) -> None:
+        super().__init__(source, tuple(problems))
+        self.source = source
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{self.source}: {place}: {why}" if place else f"{self.source}: {why}"
+            for place, why in self.problems
+        )

@@ -96,6 +96,12 @@ def test_policy_never_imports_the_kernel():
         assert not [module for module in imports_of(path) if "_core" in module]
 
 
+def test_a_machine_is_made_of_the_lowest_layer_only():
+    for path in (PACKAGE / "machine").rglob("*.py"):
+        others = {module.split(".")[1] for module in imports_of(path)} - {"machine"}
+        assert others <= LAYERS[0], f"{path.name} imports {others - LAYERS[0]}"
+
+
 def test_cimports_of_the_kernel_point_down():
     for path in [*PACKAGE.glob("_core/*.pyx"), *PACKAGE.glob("_core/*.pxd")]:
         for other in re.findall(
