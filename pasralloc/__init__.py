@@ -37,6 +37,11 @@ _WHERE = {
     "Result": "pasralloc.sim.replay",
     "StartMap": "pasralloc.trace.startmap",
     "Trace": "pasralloc.trace.trace",
+    "ALLOC_MIN_RESERVE": "pasralloc._core.memory",
+    "MemorySnapshot": "pasralloc._core.snapshot",
+    "MemoryZone": "pasralloc._core.memorybase",
+    "RECLAIMED_DTYPE": "pasralloc._core.records",
+    "Simulation": "pasralloc.sim.simulation",
     "compare": "pasralloc.comparison",
     "replay": "pasralloc.sim.replay",
 }

@@ -1,7 +1,11 @@
 from pasralloc import dram as dram
 from pasralloc._core.batchcalls import OP_DTYPE as OP_DTYPE
+from pasralloc._core.memory import ALLOC_MIN_RESERVE as ALLOC_MIN_RESERVE
+from pasralloc._core.memorybase import MemoryZone as MemoryZone
 from pasralloc._core.records import BLOCK_DTYPE as BLOCK_DTYPE
+from pasralloc._core.records import RECLAIMED_DTYPE as RECLAIMED_DTYPE
 from pasralloc._core.records import Block as Block
+from pasralloc._core.snapshot import MemorySnapshot as MemorySnapshot
 from pasralloc._core.snapshot import ZoneSnapshot as ZoneSnapshot
 from pasralloc._core.textparser import EVENT_DTYPE as EVENT_DTYPE
 from pasralloc._core.zoneobject import ALLOC_HIGHATOMIC as ALLOC_HIGHATOMIC
@@ -23,6 +27,7 @@ from pasralloc.machine.machine import Machine as Machine
 from pasralloc.policy.presets import Policy as Policy
 from pasralloc.sim.replay import Result as Result
 from pasralloc.sim.replay import replay as replay
+from pasralloc.sim.simulation import Simulation as Simulation
 from pasralloc.sizing import Pageset as Pageset
 from pasralloc.sizing import Pagesets as Pagesets
 from pasralloc.trace.startmap import StartMap as StartMap

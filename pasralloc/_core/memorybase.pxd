@@ -20,6 +20,7 @@ cdef class MemoryBase:
     cdef readonly tuple zones
     cdef ZoneBase first                  # None until zones are made
     cdef dict nodes                      # nid to number
+    cdef object first_nid                # number 0
 
     cdef int bind(self, list zones, bint reclaim_by_region) except -1
     cdef list pieces(self, bytes image)

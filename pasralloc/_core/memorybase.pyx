@@ -136,6 +136,7 @@ cdef class MemoryBase:
         self.c.vmstat_interval_ns = self.c.vmstat_at_ns = vmstat_interval_ns
         self.zones = tuple(zones)
         self.nodes = {nid: number for number, nid in enumerate(nids)}
+        self.first_nid = nids[0]
         self.first = zones[0]
 
     cdef int bind(self, list zones, bint reclaim_by_region) except -1:
@@ -179,10 +180,12 @@ cdef class MemoryBase:
             if zone not in ZONE_TYPES:
                 raise ValueError(unknown("zone", zone, ZONE_TYPES))
             place.highest = ZONE_TYPES.index(zone)
-        try:
-            place.node = self.nodes[nid]
-        except (KeyError, TypeError):
-            raise ValueError(unknown("nid", nid, self.nodes)) from None
+        place.node = 0
+        if nid is not self.first_nid:
+            try:
+                place.node = self.nodes[nid]
+            except (KeyError, TypeError):
+                raise ValueError(unknown("nid", nid, self.nodes)) from None
         place.cpu = <uint32_t> as_int(cpu, "cpu", 0, self.c.nr_cpus - 1)
         return 0
 

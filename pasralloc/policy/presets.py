@@ -25,7 +25,21 @@ class Policy:
     region_allocator : {None, "when-dry", "lowest-first"}
         Whether and when completely free regions leave the lists.
     pagesets : Pagesets, optional
-        Per-CPU pagesets in front of the zone; none by default.
+        Per-CPU pagesets in front of the zone of a replay; none by default. A simulation has
+        those of its machine.
+    hierarchy : bool
+        Whether every region has zones of its own, with watermarks and pagesets of their own. Of
+        simulations only.
+    reclaim : {"region-blind", "high-region-first"}
+        Whether reclaim takes the oldest page of a zone, or the oldest of the highest region that
+        has any. Of simulations only.
+
+    References
+    ----------
+    A. Garg, "[PATCH 00/10] mm: Linux VM Infrastructure to support Memory Power Management", linux-mm, 27
+    May 2011, <1306499498-14263-1-git-send-email-ankita@in.ibm.com> (hierarchy).
+    S. S. Bhat, "[RFC PATCH 0/8][Sorted-buddy] mm: Linux VM Infrastructure to support Memory Power
+    Management", linux-mm, 7 November 2012, <20121106195026.6941.24662.stgit@srivatsabhat.in.ibm.com> (reclaim).
     """
 
     name: str
@@ -34,12 +48,15 @@ class Policy:
     quirks: str = "fixed"
     region_allocator: str | None = None
     pagesets: Pagesets | None = None
+    hierarchy: bool = False
+    reclaim: str = "region-blind"
 
 
 PRESETS = {
     policy.name: policy
     for policy in (
         Policy(name="linux", placement="linux"),
+        Policy(name="hierarchy", placement="linux", hierarchy=True),
         Policy(name="sorted", placement="sorted"),
         Policy(name="sorted-v3", placement="biased", region_allocator="when-dry"),
     )
