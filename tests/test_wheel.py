@@ -137,7 +137,8 @@ def test_the_headers_are_valid_c_and_cpp(installed, tmp_path):
     for compiler, standard, suffix in (("gcc", "c11", "c"), ("g++", "c++17", "cpp")):
         source = tmp_path / f"headers.{suffix}"
         source.write_text(
-            '#include "pasralloc/trace.h"\nint main(void) { return sizeof(pasr_zone_t) == 0; }\n'
+            '#include "pasralloc/trace.h"\n#include "pasralloc/power.h"\n'
+            "int main(void) { return sizeof(pasr_zone_t) + sizeof(pasr_rank_t) == 0; }\n"
         )
         include = installed / "pasralloc" / "include"
         run(
@@ -173,6 +174,8 @@ def test_a_downstream_extension_builds_against_the_wheel_and_drives_a_zone(insta
         "assert zone.digest() == twin.digest()\n"
         "assert embedded.free_error(zone, -7, -1) == -34\n"
         "assert embedded.free_error(zone, 0, 0) == -114\n"
+        "assert embedded.refresh_cycles(6240, 16, 99840) == (17, 16 * 78 + 1, 16 * 6162, 0)\n"
+        "assert embedded.refresh_cycles(6240, 16, 99839) == (16, 16 * 78, 16 * 6162, -1)\n"
         "refused = 0\n"
         "thread = threading.Thread(target=embedded.churn, args=(zone, 0, 50_000_000))\n"
         "thread.start()\n"

@@ -96,8 +96,8 @@ typedef struct pasr_rank {
     int64_t last_act;
     int64_t last_pre;
     int64_t counters[PASR_NR_RANK_COUNTERS];
-    int64_t opened_at[64];
-    int64_t close_at[64];
+    int64_t opened_at[PASR_MAX_BANKS];
+    int64_t close_at[PASR_MAX_BANKS];
     uint64_t open;                    /* banks that are open or refreshing by themselves */
     uint64_t closing;                 /* of these: close by themselves at close_at */
     uint64_t refreshing;              /* of these: opened by REFB or REFSB */
