@@ -204,6 +204,20 @@ def test_a_bank_refresh_opens_its_bank_for_its_length():
     assert math.isclose(energy.rails["vdd2"]["bank_refresh"], 1.1 * (burst - 30) * 224 * 0.625e-12)
 
 
+@pytest.mark.parametrize("entry", [110, 200, 400])
+def test_a_power_down_begins_when_a_bank_refresh_ends(entry):
+    """No tRP after it: the refresh of tRFCpb = 224 cycles closes its bank by itself."""
+    spec = pa.dram.part("lpddr4_3200_6Gb_per_channel_x16")
+    energy = pa.dram.command_energy(
+        spec,
+        [(100, "REFPB", 3), (entry, "PDEP", 0)],
+        1000,
+        entry_refresh="drampower5",
+        assumptions=["vddq_out"],
+    )
+    assert energy.counters["pre_pd_cycles"] == 1000 - max(324, entry)
+
+
 def test_a_same_bank_refresh_takes_that_bank_of_every_group():
     spec = pa.dram.part("ddr5_4800_16Gb_x8")
     options = {"entry_refresh": "drampower5", "assumptions": ["ipp_missing"]}
@@ -286,6 +300,13 @@ def test_an_illegal_command_is_named_with_its_place(name):
     assert error.value.why.startswith(why)
     # Nothing was executed: what is legal by itself still is.
     assert meter.run([(500, "REF", 0)], 1000).counters["pre_cycles"] == 1000 - 78
+
+
+def test_a_code_that_is_no_command_is_named():
+    commands = pa.dram.command_array([(1, "ACT", 0), (2, "NOP", 0)])
+    commands["command"][1] = max(pa.dram.COMMANDS.values()) + 1
+    with pytest.raises(pa.CommandError, match="command 1 at cycle 2: 21: expected a command code"):
+        pa.dram.command_energy(pa.dram.part(PART), commands, 100)
 
 
 def test_at_the_edge_of_a_refresh_a_command_is_legal():

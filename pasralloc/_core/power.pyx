@@ -188,6 +188,7 @@ cdef int power_down(pasr_rank_t *r, const pasr_rank_timing_t *tm, int64_t at, ui
     """
     cdef int64_t begin = at
     cdef uint64_t left = r.closing
+    cdef uint32_t bank
     cdef bint active = r.open != r.closing                # a bank stays open
     if code == PASR_CMD_PDN:
         code = PASR_CMD_PDN_F_ACT if active else PASR_CMD_PDN_F_PRE
@@ -202,7 +203,9 @@ cdef int power_down(pasr_rank_t *r, const pasr_rank_timing_t *tm, int64_t at, ui
         r.state = PASR_CYC_F_PRE_PD if code == PASR_CMD_PDN_F_PRE else PASR_CYC_S_PRE_PD
     begin = max(begin, max(r.last_act + tm.act_to_pd, r.last_pre + tm.pre_to_pd))
     while left != 0:
-        begin = max(begin, r.close_at[lowest_bit(left)] + tm.pre_to_pd)
+        bank = lowest_bit(left)
+        # A bank that refreshes itself ends without a precharge to wait for.
+        begin = max(begin, r.close_at[bank] + (0 if r.refreshing >> bank & 1 else tm.pre_to_pd))
         left &= left - 1
     r.state_from = begin
     return 0

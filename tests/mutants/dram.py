@@ -52,9 +52,16 @@ MUTANTS = [
     ),
     Mutant(
         "_core/power.pyx",
-        "        begin = max(begin, r.close_at[lowest_bit(left)] + tm.pre_to_pd)\n",
+        "        begin = max(begin, r.close_at[bank] + (0 if r.refreshing >> bank & 1 else tm.pre_to_pd))\n",
         "        pass\n",
         "a power-down does not wait for an auto-precharge",
+        COMMANDS,
+    ),
+    Mutant(
+        "_core/power.pyx",
+        "(0 if r.refreshing >> bank & 1 else tm.pre_to_pd)",
+        "tm.pre_to_pd",
+        "a power-down waits tRP after a bank refresh",
         COMMANDS,
     ),
     Mutant(
