@@ -87,6 +87,15 @@ def test_one_part_is_shown_with_every_field_source_and_caveat():
     assert "break-even of self-refresh against precharge_standby (entry: pulse): 5.803 us" in out
 
 
+def test_one_part_is_shown_with_everything_it_lacks():
+    out = " ".join(run("ddr4_3200_8Gb_x8").stdout.split())
+    missing = pa.dram.state_powers(pa.dram.part("ddr4_3200_8Gb_x8")).missing
+    assert len({str(error) for error in missing.values()}) > 3
+    for error in missing.values():
+        assert str(error) in out
+    assert "more)" not in out
+
+
 def test_masking_is_shown_with_its_sigma_and_range():
     out = run("lpddr3_1600_4Gb_x32", "--fraction", "0.5", "--sigma", "0.5").stdout
     assert "0.5 of the array refreshed, sigma 0.5" in out

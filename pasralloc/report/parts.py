@@ -68,15 +68,19 @@ def print_parts(console: Console, tables: Sequence[StateTable], entry_refresh: s
         f"\nstandby, both with their refresh (entry: {entry_refresh}). PD: power-down. Currents are maxima of data"
         "\nsheets unless marked otherwise; `pasralloc parts ID` has the sources."
     )
-    _print_gaps(console, tables)
-
-
-def _print_gaps(console: Console, tables: Sequence[StateTable]) -> None:
     for table in tables:
-        if table.missing:
-            first = next(iter(table.missing.values()))
-            more = len({str(error) for error in table.missing.values()}) - 1
-            console.print(Text(f"{first}{f' (and {more} more)' if more else ''}"), style="dim")
+        if gaps := _gaps(table):
+            more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
+            console.print(Text(f"{gaps[0]}{more}"), style="dim")
+    _print_assumptions(console, tables)
+
+
+def _gaps(table: StateTable) -> list[str]:
+    """Return what the part lacks, each value once."""
+    return list(dict.fromkeys(str(error) for error in table.missing.values()))
+
+
+def _print_assumptions(console: Console, tables: Sequence[StateTable]) -> None:
     used = {name: text for table in tables for name, text in table.assumptions.items()}
     for name, text in used.items():
         users = ", ".join(table.spec.id for table in tables if name in table.assumptions)
@@ -102,7 +106,9 @@ def print_part(console: Console, table: StateTable, entry_refresh: str) -> None:
         console.print(
             f"break-even of self-refresh against {against} (entry: {entry_refresh}): {text}"
         )
-    _print_gaps(console, [table])
+    for gap in _gaps(table):
+        console.print(Text(gap), style="dim")
+    _print_assumptions(console, [table])
     _print_fields(console, table)
     for letter, source in zip(_letters(len(spec.sources)), spec.sources, strict=True):
         console.print(Text(f"[{letter}] {source.text} ({source.licence})"))
