@@ -1,5 +1,6 @@
 """State powers, break-even times and PASR fits, to the digits of published tables."""
 
+import dataclasses
 import math
 
 import pytest
@@ -271,6 +272,36 @@ def test_a_missing_state_raises_what_is_missing():
     with pytest.raises(ValueError, match="entry_refresh must be one of"):
         table.break_even("precharge_standby", "ramulator")
     assert table.assumptions == {}
+
+
+def without(name, prefix):
+    """A part that lacks the currents of vdd that begin so."""
+    spec = pa.dram.part(name)
+    rail = spec.rails["vdd"]
+    currents = {k: mA for k, mA in rail.currents_mA.items() if not k.startswith(prefix)}
+    return dataclasses.replace(spec, rails={"vdd": dataclasses.replace(rail, currents_mA=currents)})
+
+
+def test_a_missing_entry_background_is_an_error_only_where_it_counts():
+    table = pa.dram.state_powers(without("ddr3_1600_1Gb_x8_G", "IDD3P"))
+    full = states_of("ddr3_1600_1Gb_x8_G")
+    for convention in ("none", "pulse", "drampower5"):
+        assert table.break_even("precharge_standby", convention) == full.break_even(
+            "precharge_standby", convention
+        )
+    with pytest.raises(pa.MissingValue, match=r"vdd\.IDD3P0 is not given"):
+        table.break_even("precharge_standby", "drampower4")
+
+
+def test_a_state_that_a_part_does_not_have_is_refused_by_name():
+    table = pa.dram.state_powers(pa.dram.part("ddr4_2400_8Gb_x8"))
+    with pytest.raises(
+        pa.DramError,
+        match=r"ddr4_2400_8Gb_x8: state must be one of active_standby, .*self_refresh.*, got 'nap'",
+    ):
+        _ = table["nap"]
+    with pytest.raises(pa.DramError, match="got 'precharge_power_down_slow'"):
+        table.break_even("precharge_power_down_slow")
 
 
 # Totals of the part that DRAMPower 4.1 uses in its own tests, pJ.

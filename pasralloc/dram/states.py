@@ -90,7 +90,8 @@ class StateTable:
     states : mapping of str to StatePower
         What could be computed.
     missing : mapping of str to MissingValue
-        Why the others could not; looking one up raises it.
+        Why the others could not; looking one up raises it. ``refresh`` and ``entry_refresh`` stand for
+        refresh commands, and for the background of the one at self-refresh entry.
     refresh_joules : float or None
         One all-bank refresh above active standby, J.
     entry_backgrounds : mapping of str to float
@@ -125,6 +126,9 @@ class StateTable:
     def __getitem__(self, name: str) -> StatePower:
         if name in self.missing:
             raise self.missing[name]
+        if name not in self.states:
+            known = [*self.states, *(state for state in self.missing if state in _STATES)]
+            raise DramError(self.spec.id, [("state", name, f"one of {', '.join(known)}")])
         return self.states[name]
 
     def __contains__(self, name: object) -> bool:
@@ -163,6 +167,8 @@ class StateTable:
         ------
         MissingValue
             If the part lacks a current or timing.
+        DramError
+            If the part has no such state.
         ValueError
             If a name is unknown.
         """
@@ -187,6 +193,8 @@ class StateTable:
         cost = self.refresh_joules
         if entry_refresh == "pulse":
             return cost / (other - own)
+        if entry_refresh not in self.entry_backgrounds:
+            raise self.missing["entry_refresh"]
         cost += self.entry_backgrounds[entry_refresh] - own * self.refresh_seconds
         return max(cost / (other - own), self.refresh_seconds)
 
@@ -262,13 +270,17 @@ def state_powers(
         refresh_joules = pulse * refresh_seconds
         refresh_watts = refresh_joules / (p.ns("tREFI") * NANO) * (2 if hot else 1)
         backgrounds["drampower5"] = sum(watts("IDD3N").values()) * refresh_seconds
-        last = p.ns("tRP") * NANO
-        backgrounds["drampower4"] = (
-            sum(watts("IDD3P0").values()) * (refresh_seconds - last)
-            + sum(watts("IDD2P0").values()) * last
-        )
     except MissingValue as error:
         missing["refresh"] = error
+    else:
+        try:
+            last = p.ns("tRP") * NANO
+            backgrounds["drampower4"] = (
+                sum(watts("IDD3P0").values()) * (refresh_seconds - last)
+                + sum(watts("IDD2P0").values()) * last
+            )
+        except MissingValue as error:
+            missing["entry_refresh"] = error
 
     states = {}
     for name, state in _STATES.items():
