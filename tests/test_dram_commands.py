@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -249,6 +250,29 @@ def test_aliases_of_a_command_are_one_command():
         pa.dram.command_array([(1, "act", 0), (2, "SREFN", 0)])
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((1.5, "ACT", 0), "cycle must be an integer from 0 to 18446744073709551615, got 1.5"),
+        ((-1, "ACT", 0), "cycle must be an integer from 0 to 18446744073709551615, got -1"),
+        ((1, "ACT", 256), "bank must be an integer from 0 to 255, got 256"),
+        ((1, "ACT", "0"), "bank must be an integer from 0 to 255, got '0'"),
+        ((1, "ACT", None), "bank must be an integer from 0 to 255, got None"),
+        ((1, "ACT", True), "bank must be an integer from 0 to 255, got True"),
+        ((1, "ACT"), "must be (cycle, name, bank), got (1, 'ACT')"),
+    ],
+)
+def test_a_tuple_that_is_no_command_is_named_with_its_place(row, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        pa.dram.command_array([(0, "NOP", 0), row])
+    assert str(error.value).startswith("command 1")
+
+
+def test_integers_of_numpy_are_integers():
+    commands = pa.dram.command_array([(np.int64(7), "ACT", np.uint8(3))])
+    assert commands.tolist() == [(7, 1, 3)]
+
+
 ILLEGAL = {
     "one before": ([(9, "ACT", 0), (8, "ACT", 1)], 1, 8, "ACT: expected no cycle below 9"),
     "end": ([(1000, "ACT", 0)], 0, 1000, "ACT: expected a cycle below the end of the window, 1000"),
@@ -348,6 +372,10 @@ def test_arrays_of_other_integers_are_taken_and_their_limits_checked():
     wide["bank"][1] = 300
     with pytest.raises(ValueError, match=r"commands\[1\]: bank must be 0 to 255, got 300"):
         pa.dram.command_energy(pa.dram.part(PART), wide, 100)
+    for name in ("cycle", "command", "bank"):
+        floats = wide.astype([(n, "f8" if n == name else "i8") for n in wide.dtype.names])
+        with pytest.raises(TypeError, match=f"commands: {name} must hold integers, got float64"):
+            pa.dram.command_energy(pa.dram.part(PART), floats, 100)
     packed = np.zeros(1, [("cycle", "u8"), ("command", "u1"), ("bank", "u1")])
     assert pa.dram.command_energy(pa.dram.part(PART), packed, 100).counters["pre_cycles"] == 100
     with pytest.raises(TypeError, match="fields of COMMAND_DTYPE"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,8 @@ from pasralloc._core.rankmeter import COMMAND_DTYPE, COMMANDS
 from pasralloc.choices import unknown
 
 __all__ = ["COMMANDS", "COMMAND_DTYPE", "command_array", "ordered"]
+
+_LIMITS = {name: int(np.iinfo(COMMAND_DTYPE[name]).max) for name in ("cycle", "bank")}
 
 
 def command_array(commands: Iterable[tuple[int, str, int]]) -> NDArray[np.void]:
@@ -30,16 +33,15 @@ def command_array(commands: Iterable[tuple[int, str, int]]) -> NDArray[np.void]:
     Raises
     ------
     ValueError
-        If a name is unknown; the message has its position.
+        If a name is unknown, or a number is not an integer of its range; the message has the position.
 
     Examples
     --------
     >>> command_array([(100, "ACT", 0), (128, "PRE", 0)])["command"]
     array([1, 6], dtype=uint8)
     """
-    rows = list(commands)
-    out = np.zeros(len(rows), COMMAND_DTYPE)
-    for index, row in enumerate(rows):
+    cycles, codes, banks = [], [], []
+    for index, row in enumerate(commands):
         try:
             cycle, name, bank = row
         except (TypeError, ValueError):
@@ -47,19 +49,42 @@ def command_array(commands: Iterable[tuple[int, str, int]]) -> NDArray[np.void]:
         code = COMMANDS.get(str(name).upper())
         if code is None:
             raise ValueError(f"command {index}: {unknown('name', name, COMMANDS)}")
-        try:
-            out[index] = (cycle, code, bank)
-        except (OverflowError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"command {index} at cycle {cycle!r}, bank {bank!r}: {error}"
-            ) from None
+        cycles.append(_unsigned(index, "cycle", cycle))
+        codes.append(code)
+        banks.append(_unsigned(index, "bank", bank))
+    out = np.zeros(len(codes), COMMAND_DTYPE)
+    out["cycle"] = np.array(cycles, np.uint64)
+    out["command"] = codes
+    out["bank"] = banks
     return out
+
+
+def _unsigned(index: int, name: str, value: object) -> int:
+    """Value of a field of command *index*."""
+    limit = _LIMITS[name]
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number <= limit:
+        raise ValueError(
+            f"command {index}: {name} must be an integer from 0 to {limit}, got {value!r}"
+        )
+    return number
 
 
 def ordered(
     commands: NDArray[np.void] | Iterable[Any],
 ) -> tuple[NDArray[np.void], NDArray[np.intp] | None]:
-    """Commands with the precharges of a cycle before its other commands, and where each was."""
+    """Commands with the precharges of a cycle before its other commands, and where each was.
+
+    Raises
+    ------
+    TypeError
+        If an array lacks a field, or one holds no integers.
+    ValueError
+        If an array has another shape, or a value does not fit its field.
+    """
     if not isinstance(commands, np.ndarray):
         commands = command_array(commands)
     if commands.dtype.names is None or not {"cycle", "command", "bank"} <= set(
@@ -72,6 +97,8 @@ def ordered(
         converted = np.zeros(len(commands), COMMAND_DTYPE)
         for name in ("cycle", "command", "bank"):
             column = commands[name]
+            if column.dtype.kind not in "iu":
+                raise TypeError(f"commands: {name} must hold integers, got {column.dtype}")
             limits = np.iinfo(COMMAND_DTYPE[name])
             wrong = np.flatnonzero((column < limits.min) | (column > limits.max))
             if wrong.size:

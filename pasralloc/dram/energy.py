@@ -300,14 +300,19 @@ def command_energy(
         If a command is out of order, out of range, or not allowed in the state of its bank.
     MissingValue
         If the part lacks a current or timing that the commands need.
+    TypeError
+        If an array of commands has other fields, or fields without integers.
     ValueError
-        If an option has another value.
+        If an option has another value, or a command is unknown or does not fit `COMMAND_DTYPE`.
 
     Notes
     -----
     Every term is V x I x t. A command costs its current above the background of the
     state it happens in, for its length; the background costs IDD2N, IDD3N, IDD2P,
     IDD3P or IDD6. I/O and termination are not in it.
+
+    Cost: some nanoseconds per command of an array, without the GIL; about a microsecond
+    per command of another iterable, which is converted first.
 
     References
     ----------
