@@ -137,6 +137,20 @@ def test_a_case_that_differs_ends_with_3(tmp_path, capsys):
     assert "cases differ" in err
 
 
+def test_cases_of_one_id_are_counted_each(tmp_path, capsys):
+    document = json.loads(CASES.read_text())
+    case = document["cases"][0] | {"expected": {"total": 1}}
+    path = tmp_path / "twins.json"
+    path.write_text(json.dumps({**document, "cases": [case, case]}))
+    with pytest.raises(SystemExit):
+        main(["parts", "--check", str(path)])
+    assert "0 of 2 cases are met." in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["parts", "--check", str(path), "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert (report["cases"], [d["id"] for d in report["different"]]) == (2, [case["id"]] * 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

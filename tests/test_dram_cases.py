@@ -1,11 +1,14 @@
 """Command energy against forty cases whose energies other programs printed."""
 
+import contextlib
 import copy
 import json
 import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pasralloc as pa
 
@@ -39,6 +42,11 @@ def test_the_energy_of_a_case_is_what_it_expects(name):
         (("energy", "sref"), 1369305.01, "sref: expected 1369305.01 pJ, got 1369305"),
         (("total",), 2218398.8, "total: expected 2218398.8 pJ, got 2218398.7"),
         (("energy", "warmth"), 1, "warmth: expected 1 pJ, got None pJ"),
+        (
+            ("average_power_mW",),
+            17.7471905,
+            "average_power_mW: expected 17.7471905 mW, got 17.74",
+        ),
     ],
 )
 def test_a_case_that_differs_says_where(path, value, named):
@@ -55,8 +63,19 @@ def test_a_case_that_differs_says_where(path, value, named):
     ("change", "named"),
     [
         (lambda c: c.pop("trace"), "trace must be given"),
-        (lambda c: c["memspec"].pop("banks"), "memspec must be complete"),
-        (lambda c: c["memspec"].update(banks="8"), "memspec must be complete"),
+        (lambda c: c["memspec"].pop("banks"), "memspec.banks must be given"),
+        (lambda c: c["memspec"].update(banks="8"), "memspec must be numbers and objects"),
+        (lambda c: c["memspec"].update(tCK_ns=0), "memspec.tCK_ns must be above 0, got 0"),
+        (
+            lambda c: c["memspec"].update(data_rate=math.inf),
+            "device.data_rate_MTs must be at least 1, got inf",
+        ),
+        (lambda c: c.update(memspec=[]), "memspec must be an object, got []"),
+        (lambda c: c.update(trace=5), "trace must be a list of [cycle, command, bank], got 5"),
+        (lambda c: c.update(convention=[]), "convention must be one of none, drampower4"),
+        (lambda c: c.update(formulas="micron"), "formulas must be one of drampower4, drampower5"),
+        (lambda c: c.update(pasr=None), "pasr must be an object, got None"),
+        (lambda c: c.update(pasr={"fraction": "half"}), "pasr.fraction must be 0 to 1, got 'half'"),
         (
             lambda c: c.update(devices=8),
             "devices must be 1: energies of a case are of one device, got 8",
@@ -85,6 +104,42 @@ def test_a_broken_case_names_part_field_and_value(change, named):
         pa.dram.case_energy(case)
     assert str(error.value).startswith(name)
     assert named in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("expected", "named"),
+    [
+        (None, "expected must be an object, got None"),
+        ({}, "expected must be an object with counters, energy or total, got {}"),
+        ({"counters": {}}, "expected must be an object with counters"),
+        ({"counters": [1]}, "expected.counters must be an object, got [1]"),
+        ({"energy": "much"}, "expected.energy must be an object, got 'much'"),
+        ({"total": "much"}, "expected.total must be a number, got 'much'"),
+    ],
+)
+def test_a_case_that_expects_nothing_is_not_met(expected, named):
+    case = CASES["dp41__ddr3_1600_1Gb_x8_G__self_refresh_long"] | {"expected": expected}
+    with pytest.raises(pa.DramError) as error:
+        pa.dram.check_case(case)
+    assert str(error.value).startswith(f"{case['id']}: {named}")
+
+
+@given(data=st.data())
+def test_no_case_is_met_with_a_traceback(data):
+    """Any value of a case may be anything that JSON can hold."""
+    case = copy.deepcopy(CASES["dp41pasr__ddr3_1600_1Gb_x8_G__code1_sigma50"])
+    place, key = case, data.draw(st.sampled_from(sorted(case)))
+    while isinstance(place[key], (dict, list)) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        keys = sorted(place) if isinstance(place, dict) else range(len(place))
+        key = data.draw(st.sampled_from(keys))
+    place[key] = data.draw(
+        st.sampled_from(
+            [None, True, -1, 0, 0.5, 1e30, 10**30, math.nan, math.inf, "x", [], [1], {}]
+        )
+    )
+    with contextlib.suppress(pa.DramError, ValueError, TypeError):
+        pa.dram.check_case(case)
 
 
 def test_a_file_may_mix_cases_that_hold_with_others(tmp_path):

@@ -130,11 +130,12 @@ def _check(path: str, as_json: bool) -> None:
     from pasralloc.dram.cases import check_file
 
     results = list(check_file(path))
-    wrong = {name: differences for name, differences in results if differences}
+    wrong = [(name, differences) for name, differences in results if differences]
     if as_json:
-        click.echo(json.dumps({"cases": len(results), "different": wrong}, indent=2))
+        different = [{"id": name, "differences": differences} for name, differences in wrong]
+        click.echo(json.dumps({"cases": len(results), "different": different}, indent=2))
     else:
-        for name, differences in wrong.items():
+        for name, differences in wrong:
             for difference in differences:
                 click.echo(f"{name}: {difference}")
         click.echo(f"{len(results) - len(wrong)} of {len(results)} cases are met.")

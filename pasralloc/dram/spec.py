@@ -220,7 +220,7 @@ class DramSpec:
             "data_rate_MTs",
         ):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is not None and not 1 <= value < math.inf:
                 yield f"device.{name}", value, "at least 1"
         if self.density_Mb and self.rows and self.columns:
             cells = self.banks * self.rows * self.columns * self.width
