@@ -1,13 +1,18 @@
 """Parts as data: faithful to the collection they were made from, each field with its source."""
 
+import contextlib
+import dataclasses
 import json
+import math
 import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pasralloc as pa
-from pasralloc.dram.parts import PARTS
+from pasralloc.dram.parts import PARTS, part_from
 
 COLLECTION = json.loads((Path(__file__).parent / "data" / "dram_parts.json").read_text())["parts"]
 BY_ID = {part["id"]: part for part in COLLECTION}
@@ -105,7 +110,7 @@ GOOD = (PARTS / "ddr4_2400_8Gb_x8.toml").read_text()
         ("IDD2N = 34", "IDD2N = nan", "vdd.IDD2N must be 0 to 10000 mA, got nan"),
         ("tRFC1 = 350", "tRFC1 = 9000", "timing.tRFC1 must be at most tREFI = 7800, got 9000"),
         ("tRFC1 = 420", "tRFC1 = 9361", "timing.tRFC1 must be at most tREFI = 9360, got 9361"),
-        ("tRC = 46.16", "tRC = 20", "timing.tRC must be at least tRAS = 32, got 20"),
+        ("tRC = 46.16", "tRC = 20", "timing.tRAS must be at most tRC = 20, got 32"),
         ("tWR = 18", "tWR = 18.5", "timing.tWR must be int, got 18.5"),
         ("tWR = 18", "tVR = 18", "timing.tVR must be a known timing, got 18"),
         ("banks = 16", "banks = 15", "device.banks must be a multiple of bank_groups 4, got 15"),
@@ -135,6 +140,28 @@ GOOD = (PARTS / "ddr4_2400_8Gb_x8.toml").read_text()
             "self_refresh_points.field must be a current of the part, got 'IDD6S'",
         ),
         ('kind = "none"', 'kind = "some"', "pasr.kind must be one of none"),
+        ('kind = "none"', "kind = 0", "pasr.kind must be str, got 0"),
+        ('standard = "DDR4"', "standard = 4", "standard must be str, got 4"),
+        ('kind = "none"', 'kind = "none"\nshares = 1', "pasr.shares must be a list, got 1"),
+        ('kind = "none"', 'kind = "none"\nIDD6_uA = 1', "IDD6_uA must be a table, got 1"),
+        (
+            'kind = "none"',
+            'kind = "none"\nIDD6_uA.hot = {"1/0" = 5}',
+            "pasr.hot must be a share such as 1/4, got '1/0'",
+        ),
+        (
+            'kind = "none"',
+            'kind = "none"\nIDD6_uA.hot = {"1" = -5}',
+            "pasr.hot must be above 0 and below 1e7 uA, got -5",
+        ),
+        ("[rails.vdd]", "[rails]\nvcc = 3\n[rails.vdd]", "vcc must be a table, got 3"),
+        ("fields = [", "fields = [4, ", "sources.fields must be str, got 4"),
+        ("text = ", "text = 4 #", "sources.text must be str, got 4"),
+        (
+            "channel_bits = 64",
+            "channel_bits = 72",
+            "rank.channel_bits must be devices x width = 64",
+        ),
         ("[device]", "[device", "file must be TOML in UTF-8"),
     ],
 )
@@ -146,6 +173,57 @@ def test_a_broken_file_names_part_field_value_and_expectation(tmp_path, old, new
         pa.dram.read_part(path)
     assert problem in str(error.value)
     assert str(error.value).startswith(("ddr4_2400_8Gb_x8: ", "part.toml: "))
+
+
+def test_timings_in_different_units_are_compared():
+    spec = pa.dram.part("ddr3_1600_1Gb_x8_G")
+    with pytest.raises(
+        pa.DramError, match=r"timing.tRFC must be at most tREFI = 1000.0 ns, got 1001"
+    ):
+        dataclasses.replace(spec, timing_ns={"tRFC": 1001}, timing_cycles={"tREFI": 800})
+    dataclasses.replace(spec, timing_ns={"tRFC": 1000}, timing_cycles={"tREFI": 800})
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"), [(7, "caveats must be a list, got 7"), ([7], "a list of tables, got 7")]
+)
+def test_what_is_no_list_of_tables_is_refused(odd, problem):
+    document = tomllib.loads(GOOD) | {"caveats": odd}
+    with pytest.raises(pa.DramError, match=problem):
+        part_from(document, "mine")
+
+
+@given(data=st.data())
+def test_no_file_of_a_part_ends_in_a_traceback(data):
+    """Any value may be anything that TOML can hold."""
+    name = data.draw(st.sampled_from(["ddr4_2400_8Gb_x8", "lpddr_mobile_1Gb_x16_K4X1G163PC"]))
+    document = tomllib.loads((PARTS / f"{name}.toml").read_text())
+    place, key = document, data.draw(st.sampled_from(sorted(document)))
+    while isinstance(place[key], (dict, list)) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        keys = sorted(place) if isinstance(place, dict) else range(len(place))
+        key = data.draw(st.sampled_from(keys))
+    odd = [
+        True,
+        -1,
+        0,
+        0.5,
+        1e30,
+        math.nan,
+        math.inf,
+        "x",
+        "1/0",
+        [],
+        [1],
+        {},
+        {"a": 1},
+        [{"a": 1}],
+    ]
+    place[key] = data.draw(st.sampled_from(odd))
+    with contextlib.suppress(pa.DramError):
+        spec = part_from(document, name)
+        pa.dram.state_powers(spec)
+        pa.dram.command_energy(spec, [(0, "REF", 0)], 10_000)
 
 
 def test_all_problems_are_told_at_once(tmp_path):

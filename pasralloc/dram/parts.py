@@ -82,6 +82,16 @@ class _NoSuchPart(DramError):
 def read_part(path: str | Path) -> DramSpec:
     """Read a part from a TOML file in the format of those in ``pasralloc/dram/parts``.
 
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    DramSpec
+        Currents in mA, voltages in V, timings in ns and clock cycles; of one device.
+
     Raises
     ------
     DramError
@@ -94,7 +104,25 @@ def read_part(path: str | Path) -> DramSpec:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DramError(path.name, [("file", str(error), "TOML in UTF-8")]) from None
-    return _Reader(str(document.get("id", path.stem))).spec(document)
+    return part_from(document, path.stem)
+
+
+def part_from(document: Mapping[str, Any], name: str) -> DramSpec:
+    """Make a part from what its TOML file holds.
+
+    Parameters
+    ----------
+    document : mapping
+        Tables of the file.
+    name : str
+        What to call a part without an id.
+
+    Raises
+    ------
+    DramError
+        As `read_part`.
+    """
+    return _Reader(str(document.get("id", name))).spec(document)
 
 
 class _Reader:
@@ -117,22 +145,33 @@ class _Reader:
         ):
             for key in table.keys() & kinds.keys():
                 self.typed(where + key, table[key], kinds[key])
-        rails = {name: self.rail(name, t) for name, t in self.table(document, "rails").items()}
+        rails = {name: self.rail(name, t) for name, t in self.tables(document, "rails").items()}
         timing_ns = self.numbers("timing.", self.table(document, "timing_ns"))
         cycles = self.numbers("timing.", self.table(document, "timing_cycles"), (int,))
         grades = {
-            grade: {_share(key): value for key, value in table.items()}
-            for grade, table in self.table(pasr, "IDD6_uA").items()
-            if self.numbers(f"pasr.{grade}.", table)
+            grade: self.shares(f"pasr.{grade}", table)
+            for grade, table in self.tables(pasr, "IDD6_uA").items()
         }
-        points = tuple(self.point(t) for t in document.get("self_refresh_points", ()))
+        points = tuple(self.point(t) for t in self.list_of_tables(document, "self_refresh_points"))
         sources = tuple(
             self.note("sources", t, ("name", "text", "licence", "fields"))
-            for t in document.get("sources", ())
+            for t in self.list_of_tables(document, "sources")
         )
         caveats = tuple(
-            self.note("caveats", t, ("text", "fields")) for t in document.get("caveats", ())
+            self.note("caveats", t, ("text", "fields"))
+            for t in self.list_of_tables(document, "caveats")
         )
+        kept = tuple(
+            share
+            for share in self.items(pasr, "shares", "pasr.shares")
+            if self.typed("pasr.shares", share, (int, float))
+        )
+        for table, where, names in (
+            (document, "", ("standard", "vendor_part", "verified")),
+            (pasr, "pasr.", ("kind", "note", "granularity")),
+        ):
+            for name in names:
+                self.typed(where + name, table.get(name, ""), (str,))
         if self.problems:
             raise DramError(self.name, self.problems)
         spec = DramSpec(
@@ -148,7 +187,7 @@ class _Reader:
             timing_cycles=MappingProxyType(cycles),
             pasr_kind=pasr["kind"],
             pasr_note=pasr["note"],
-            pasr_shares=tuple(pasr.get("shares", ())),
+            pasr_shares=kept,
             idd6_uA=MappingProxyType(grades),
             self_refresh_points=points,
             sources=sources,
@@ -173,6 +212,37 @@ class _Reader:
             self.problems.append((key, value, "a table"))
             return {}
         return value
+
+    def tables(self, parent: Mapping[str, Any], key: str) -> dict[str, Mapping[str, Any]]:
+        """Tables in a table, by name."""
+        parent = self.table(parent, key)
+        return {name: self.table(parent, name) for name in parent}
+
+    def items(self, parent: Mapping[str, Any], key: str, where: str) -> list[Any]:
+        """Elements of a list; one that is not there is empty."""
+        value = parent.get(key, [])
+        if not isinstance(value, list):
+            self.problems.append((where, value, "a list"))
+            return []
+        return value
+
+    def list_of_tables(self, parent: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+        items = self.items(parent, key, key)
+        self.problems += [
+            (key, item, "a list of tables") for item in items if not isinstance(item, Mapping)
+        ]
+        return [item for item in items if isinstance(item, Mapping)]
+
+    def shares(self, where: str, table: Mapping[str, Any]) -> dict[float, float]:
+        """Currents by refreshed share, which TOML has as text: ``1/4``."""
+        currents = {}
+        for key, value in table.items():
+            share = _share(key)
+            if share is None:
+                self.problems.append((where, key, "a share such as 1/4"))
+            elif self.typed(f"{where}.{key}", value, (int, float)):
+                currents[share] = value
+        return currents
 
     def typed(self, where: str, value: object, kinds: tuple[type, ...]) -> bool:
         if isinstance(value, bool) or not isinstance(value, kinds):
@@ -206,8 +276,13 @@ class _Reader:
 
     def note(self, kind: str, table: Mapping[str, Any], keys: tuple[str, ...]) -> Note:
         self.keys(f"{kind}.", table, keys)
-        texts = {key: str(table.get(key, "")) for key in keys if key != "fields"}
-        return Note(fields=tuple(table.get("fields", ())), **texts)
+        texts = {key: table.get(key, "") for key in keys if key != "fields"}
+        for key, text in texts.items():
+            self.typed(f"{kind}.{key}", text, (str,))
+        fields = self.items(table, "fields", f"{kind}.fields")
+        return Note(
+            fields=tuple(f for f in fields if self.typed(f"{kind}.fields", f, (str,))), **texts
+        )
 
     def provenance(self, spec: DramSpec) -> None:
         """Every field has a source, and no source or caveat speaks of a field that is not there."""
@@ -231,7 +306,11 @@ class _Reader:
             raise DramError(spec.id, problems)
 
 
-def _share(text: str) -> float:
-    """``1/4`` as a number."""
+def _share(text: str) -> float | None:
+    """``1/4`` as a number; None if it is no share of something."""
     whole, _, parts = text.partition("/")
-    return int(whole) / int(parts or 1)
+    try:
+        share = int(whole) / int(parts or 1)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return share if 0 < share <= 1 else None

@@ -47,6 +47,14 @@ TIMINGS = frozenset(
     )
 )
 
+# Timings of which the first is never longer than the second; each by its names.
+_REFRESH = ("tRFC", "tRFC1", "tRFCab")
+_ORDERED = (
+    (_REFRESH, ("tREFI", "tREFI1")),
+    (("tRP", "tRPpb"), _REFRESH),
+    (("tRAS",), ("tRC",)),
+)
+
 
 def canonical(name: str) -> str:
     """Name of a current with IDD in place of IPP."""
@@ -144,7 +152,7 @@ class DramSpec:
     devices : int
         Devices that make up one rank; every energy is of one device unless multiplied by this.
     channel_bits : int
-        Data width of the channel that these devices fill.
+        Data width of the channel that these devices fill; 0 for no channel.
     rho : float
         Share of the active background that all banks have in common (DRAMPower 5).
     pasr_kind, pasr_note : str
@@ -230,6 +238,13 @@ class DramSpec:
                     self.density_Mb,
                     f"banks x rows x columns x width = {cells >> 20}",
                 )
+        if self.channel_bits and self.channel_bits != self.devices * self.width:
+            expected = f"devices x width = {self.devices * self.width}"
+            yield "rank.channel_bits", self.channel_bits, expected
+        for grade, table in self.idd6_uA.items():
+            for current in table.values():
+                if not 0 < current < 1e7:
+                    yield f"pasr.{grade}", current, "above 0 and below 1e7 uA"
         if not 0 <= self.rho <= 1:
             yield "rho", self.rho, "0 to 1"
 
@@ -258,23 +273,18 @@ class DramSpec:
                     yield f"timing.{symbol}", value, "a known timing"
                 elif not 0 <= value < 1e9:
                     yield f"timing.{symbol}", value, "0 to 1e9"
-            refresh = next((s for s in ("tRFC", "tRFC1", "tRFCab") if s in timings), None)
-            interval = next((s for s in ("tREFI", "tREFI1") if s in timings), None)
-            if refresh and interval and timings[refresh] > timings[interval]:
-                yield (
-                    f"timing.{refresh}",
-                    timings[refresh],
-                    f"at most {interval} = {timings[interval]}",
-                )
-            precharge = next((s for s in ("tRP", "tRPpb") if s in timings), None)
-            if refresh and precharge and timings[precharge] > timings[refresh]:
-                yield (
-                    f"timing.{precharge}",
-                    timings[precharge],
-                    f"at most {refresh} = {timings[refresh]}",
-                )
-            if "tRC" in timings and timings["tRC"] < timings.get("tRAS", 0):
-                yield "timing.tRC", timings["tRC"], f"at least tRAS = {timings['tRAS']}"
+        both = {**self.timing_ns}
+        if self.tck_ns:
+            cycles = self.timing_cycles.items()
+            both = {symbol: value * self.tck_ns for symbol, value in cycles} | both
+        for short, long in _ORDERED:
+            for timings, unit in ((self.timing_ns, ""), (self.timing_cycles, ""), (both, " ns")):
+                low = next((symbol for symbol in short if symbol in timings), None)
+                high = next((symbol for symbol in long if symbol in timings), None)
+                if low and high and timings[low] > timings[high]:
+                    expected = f"at most {high} = {timings[high]}{unit}"
+                    yield f"timing.{low}", timings[low], expected
+                    break
 
     @property
     def data_rate(self) -> int:
