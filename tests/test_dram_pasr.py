@@ -135,7 +135,43 @@ def test_a_standard_without_masks_refuses_even_an_empty_one(name):
 
 
 def test_what_does_not_exist_cannot_be_masked():
-    with pytest.raises(pa.DramError, match="maskable_banks must be 0 to 7, got 8"):
+    with pytest.raises(pa.DramError, match="maskable_banks must be an integer from 0 to 7, got 8"):
         pa.dram.refresh_setting(DDR3, maskable_banks=[8])
-    with pytest.raises(pa.DramError, match="maskable_segments must be 0 to 7, got -1"):
+    with pytest.raises(
+        pa.DramError, match="maskable_segments must be an integer from 0 to 7, got -1"
+    ):
         pa.dram.refresh_setting(LPDDR3, maskable_segments=[-1])
+    with pytest.raises(
+        pa.DramError, match=r"maskable_banks must be an integer from 0 to 7, got 1.5"
+    ):
+        pa.dram.refresh_setting(DDR3, maskable_banks=[1.5])
+
+
+@pytest.mark.parametrize(
+    ("spec", "banks", "segments", "problem"),
+    [
+        (DDR3, [4, 5, 6, 7], [], None),
+        (DDR3, [3, 4, 5, 6, 7], [], r"maskable_banks must be what a .*, got \[3, 4, 5, 6, 7\]"),
+        (
+            DDR3,
+            [],
+            [7],
+            r"maskable_segments must be what a mode-register-code of DDR3 .* got \[7\]",
+        ),
+        (LPDDR, [2, 3], [], None),
+        (LPDDR, [1, 2, 3], [4, 5, 6, 7], None),
+        (LPDDR, [0], [], r"maskable_banks must be .*, got \[0\]"),
+        (LPDDR3, [5], [0], None),
+        (LPDDR5, [], [0, 3], None),
+        (LPDDR5, [1], [0], r"maskable_banks must be what a segment-mask of LPDDR5 can express"),
+    ],
+)
+def test_what_would_be_rounded_is_refused_if_asked(spec, banks, segments, problem):
+    options = {"maskable_banks": banks, "maskable_segments": segments}
+    if problem is None:
+        assert pa.dram.refresh_setting(spec, exact=True, **options) == pa.dram.refresh_setting(
+            spec, **options
+        )
+    else:
+        with pytest.raises(pa.DramError, match=f"{spec.id}: {problem}"):
+            pa.dram.refresh_setting(spec, exact=True, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from operator import index
 
 from pasralloc.dram.spec import DramSpec
 from pasralloc.errors import DramError
@@ -46,6 +47,16 @@ class RefreshSetting:
 
 def refresh_settings(spec: DramSpec) -> Iterator[RefreshSetting]:
     """Every code of a part that masks by code, from the full array down.
+
+    Parameters
+    ----------
+    spec : DramSpec
+        The part.
+
+    Yields
+    ------
+    RefreshSetting
+        Of shares that fall, and of codes that rise where shares are equal.
 
     Raises
     ------
@@ -121,7 +132,11 @@ def _anchored_codes(spec: DramSpec) -> list[RefreshSetting]:
 
 
 def refresh_setting(
-    spec: DramSpec, *, maskable_banks: Collection[int] = (), maskable_segments: Collection[int] = ()
+    spec: DramSpec,
+    *,
+    maskable_banks: Collection[int] = (),
+    maskable_segments: Collection[int] = (),
+    exact: bool = False,
 ) -> RefreshSetting:
     """Choose the setting that refreshes least without losing what must be kept.
 
@@ -136,6 +151,8 @@ def refresh_setting(
         Banks without content.
     maskable_segments : collection of int
         Eighths of the rows, 0 to 7, without content in any bank.
+    exact : bool
+        Refuse what would be rounded: everything maskable must be left unrefreshed.
 
     Returns
     -------
@@ -145,7 +162,8 @@ def refresh_setting(
     Raises
     ------
     DramError
-        If the part masks nothing (DDR4, and DDR5 since JESD79-5C v1.30), or if a bank or segment does not exist.
+        If the part masks nothing (DDR4, and DDR5 since JESD79-5C v1.30), if a bank or segment does not
+        exist, or with *exact* if the part cannot leave just these unrefreshed.
 
     Notes
     -----
@@ -173,32 +191,55 @@ def refresh_setting(
             ],
         )
     if spec.pasr_kind in ("masks", "segment-mask"):
-        masked = banks if spec.pasr_kind == "masks" else frozenset()
-        kept = frozenset(range(spec.banks)) - masked
-        rows = frozenset(range(NR_SEGMENTS)) - segments
-        return RefreshSetting(
-            kind=spec.pasr_kind,
-            code=None,
-            bank_mask=sum(1 << bank for bank in masked),
-            segment_mask=sum(1 << segment for segment in segments),
-            banks=kept,
-            segments=rows,
-            fraction=len(kept) / spec.banks * (len(rows) / NR_SEGMENTS),
+        setting = _masks(spec, banks if spec.pasr_kind == "masks" else frozenset(), segments)
+    else:
+        # The full array is always among them.
+        setting = [
+            code
+            for code in refresh_settings(spec)
+            if all(
+                code.refreshes(bank, segment) or bank in banks or segment in segments
+                for bank in range(spec.banks)
+                for segment in range(NR_SEGMENTS)
+            )
+        ][-1]
+    if exact:
+        _refuse_rounding(spec, setting, banks, segments)
+    return setting
+
+
+def _masks(spec: DramSpec, banks: frozenset[int], segments: frozenset[int]) -> RefreshSetting:
+    kept = frozenset(range(spec.banks)) - banks
+    rows = frozenset(range(NR_SEGMENTS)) - segments
+    return RefreshSetting(
+        kind=spec.pasr_kind,
+        code=None,
+        bank_mask=sum(1 << bank for bank in banks),
+        segment_mask=sum(1 << segment for segment in segments),
+        banks=kept,
+        segments=rows,
+        fraction=len(kept) / spec.banks * (len(rows) / NR_SEGMENTS),
+    )
+
+
+def _refuse_rounding(
+    spec: DramSpec, setting: RefreshSetting, banks: frozenset[int], segments: frozenset[int]
+) -> None:
+    """Raise if the setting refreshes a bank or segment that need not be."""
+    rounded = [
+        (name, sorted(values), f"what a {spec.pasr_kind} of {spec.standard} can express")
+        for name, values, others in (
+            ("maskable_banks", banks, [(b, s) for b in banks for s in range(NR_SEGMENTS)]),
+            ("maskable_segments", segments, [(b, s) for b in range(spec.banks) for s in segments]),
         )
-    candidates = [
-        setting
-        for setting in refresh_settings(spec)
-        if all(
-            bank in banks or segment in segments or setting.refreshes(bank, segment)
-            for bank in range(spec.banks)
-            for segment in range(NR_SEGMENTS)
-        )
+        if any(setting.refreshes(bank, segment) for bank, segment in others)
     ]
-    return candidates[-1]  # the full array is always one of them
+    if rounded:
+        raise DramError(spec.id, rounded)
 
 
 def _known(spec: DramSpec, name: str, values: Collection[int], limit: int) -> frozenset[int]:
-    wrong = [value for value in values if not 0 <= value < limit]
-    if wrong:
-        raise DramError(spec.id, [(name, wrong[0], f"0 to {limit - 1}")])
-    return frozenset(values)
+    for value in values:
+        if not hasattr(value, "__index__") or not 0 <= value < limit:
+            raise DramError(spec.id, [(name, value, f"an integer from 0 to {limit - 1}")])
+    return frozenset(map(index, values))

@@ -115,8 +115,8 @@ MUTANTS = [
     ),
     Mutant(
         "dram/pasr.py",
-        "            bank in banks or segment in segments or setting.refreshes(bank, segment)",
-        "            bank in banks or setting.refreshes(bank, 0)",
+        "                code.refreshes(bank, segment) or bank in banks or segment in segments\n",
+        "                code.refreshes(bank, 0) or bank in banks\n",
         "a code may leave a segment with content unrefreshed",
         "tests/test_dram_pasr.py",
     ),
