@@ -107,6 +107,13 @@ def test_impossible_loads_are_refused(options, message):
         pa.dram.channel_power(DDR4, **options)
 
 
+@pytest.mark.parametrize("seconds", [-1e-9, math.nan])
+def test_a_gap_is_not_negative(seconds):
+    with pytest.raises(pa.DramError, match="seconds must be 0 or more, got"):
+        pa.dram.gap_probability(DDR4, seconds, load=0.5)
+    assert pa.dram.gap_probability(DDR4, 0, load=0.5) == 1
+
+
 def test_no_load_has_no_gaps():
     with pytest.raises(pa.DramError, match="above 0 and at most 1"):
         pa.dram.mean_gap(DDR4, load=0)

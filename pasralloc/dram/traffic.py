@@ -144,6 +144,20 @@ def channel_power(
 def mean_gap(spec: DramSpec, *, load: float, ranks: int = 1) -> float:
     """Mean time between two accesses of a rank, s, with accesses spread evenly over the ranks.
 
+    Parameters
+    ----------
+    spec : DramSpec
+        The part.
+    load : float
+        Share of the data bus that is in use, above 0 and up to 1.
+    ranks : int
+        Ranks that the accesses are spread over by interleaving.
+
+    Returns
+    -------
+    float
+        Seconds.
+
     Raises
     ------
     DramError
@@ -164,15 +178,22 @@ def gap_probability(spec: DramSpec, seconds: float, *, load: float, ranks: int =
     spec : DramSpec
         The part.
     seconds : float
-        The time, such as a break-even time.
+        The time, such as a break-even time, s.
     load : float
         Share of the data bus that is in use, above 0 and up to 1.
     ranks : int
         Ranks that the accesses are spread over by interleaving.
+
+    Returns
+    -------
+    float
+        0 to 1.
 
     Raises
     ------
     DramError
         If an argument is out of range.
     """
+    if not seconds >= 0:
+        raise DramError(spec.id, [("seconds", seconds, "0 or more")])
     return math.exp(-seconds / mean_gap(spec, load=load, ranks=ranks))
