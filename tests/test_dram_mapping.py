@@ -200,6 +200,23 @@ def test_geometry_must_hold_the_machine():
         mapping.encode({"socket": 0})
 
 
+@pytest.mark.parametrize("odd", [2.7, "2", 1 << 70, np.uint64(1 << 63), [1, 2.5]])
+def test_addresses_that_are_no_integers_are_refused(odd):
+    mapping = pa.dram.AddressMap.preset("linear", TINY)
+    with pytest.raises(pa.DramError, match="address must be integers that fit 64 bits"):
+        mapping.decode(odd)
+    with pytest.raises(pa.DramError, match="row must be integers that fit 64 bits"):
+        mapping.encode({"row": odd})
+    assert mapping.decode([])["row"].tolist() == []
+
+
+def test_places_are_shared_between_regions():
+    mapping = pa.dram.AddressMap.preset("fully-interleaved", DDR4)
+    regions = pa.dram.region_places(mapping, DDR4.nr_bytes, DDR4.nr_bytes // 64)
+    assert sum(map(len, regions)) == 64 * 64
+    assert len({id(place) for region in regions for place in region}) == 8 * 64
+
+
 def test_geometries_without_bit_lists_are_refused():
     with pytest.raises(pa.DramError, match="rows must be a power of two, got 49152"):
         pa.dram.Geometry.of(pa.dram.part("lpddr4_3200_6Gb_per_channel_x16"))

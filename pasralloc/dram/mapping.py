@@ -66,7 +66,7 @@ class Place(NamedTuple):
 class AddressMap:
     """One-to-one map of physical addresses to places in DRAM.
 
-    Threading rule: immutable.
+    Threading rule: any number of threads; what it keeps inside is a cache.
 
     Parameters
     ----------
@@ -125,6 +125,10 @@ class AddressMap:
         self._place_masks = [
             *top, *self._masks["bank"], *self._masks["bank_group"], *self._masks["rank"], *self._masks["channel"],
         ]  # fmt: skip
+        # What each address bit does to a Place, and the places by image, of which there are few.
+        self._images = [self._image(1 << bit) for bit in range(self.nr_bits)]
+        self._places: dict[int, Place] = {}
+        self._spans: dict[int, set[int]] = {}
 
     @classmethod
     def preset(cls, name: str, geometry: Geometry) -> AddressMap:
@@ -186,9 +190,9 @@ class AddressMap:
         Raises
         ------
         DramError
-            If an address lies beyond the capacity.
+            If an address lies beyond the capacity, or is no integer.
         """
-        x = np.asarray(addresses, np.int64)
+        x = _integers("address", addresses)
         beyond = x[(x < 0) | (x >= self.geometry.nr_bytes)]
         if beyond.size:
             limit = f"below {self.geometry.nr_bytes:#x}"
@@ -211,7 +215,7 @@ class AddressMap:
         Raises
         ------
         DramError
-            If a field is unknown or out of range.
+            If a field is unknown, out of range or no integer.
         """
         packed = np.zeros((), np.int64)
         shift = 0
@@ -222,7 +226,7 @@ class AddressMap:
                 [(name, places[name], f"left out, known being {', '.join(self._masks)}")],
             )
         for name, masks in self._masks.items():
-            value = np.asarray(places.get(name, 0), np.int64)
+            value = _integers(name, places.get(name, 0))
             wrong = value[(value < 0) | (value >> len(masks) != 0)]
             if wrong.size:
                 raise DramError(
@@ -240,6 +244,11 @@ class AddressMap:
         start, nr_bytes : int
             The range, in bytes.
 
+        Returns
+        -------
+        frozenset of Place
+            Empty for an empty range.
+
         Raises
         ------
         DramError
@@ -250,6 +259,9 @@ class AddressMap:
         A block of a power of two at a multiple of it fills an affine subspace of the
         address bits, whose image is spanned by the images of single bits. A range is
         cut into such blocks, so that no address is looked at by itself.
+
+        Cost: for each block, of which there are at most twice as many as address bits,
+        its number of places.
         """
         end = start + nr_bytes
         if start < 0 or nr_bytes < 0 or end > self.geometry.nr_bytes:
@@ -258,9 +270,10 @@ class AddressMap:
         found: set[int] = set()
         while start < end:
             size = min(start & -start or 1 << self.nr_bits, 1 << ((end - start).bit_length() - 1))
-            images = [self._image(1 << bit) for bit in range(size.bit_length() - 1)]
+            if size not in self._spans:
+                self._spans[size] = span(self._images[: size.bit_length() - 1])
             base = self._image(start)
-            found |= {base ^ vector for vector in span(images)}
+            found |= {base ^ vector for vector in self._spans[size]}
             start += size
         return frozenset(map(self._place, found))
 
@@ -268,11 +281,27 @@ class AddressMap:
         return sum(parity(address & mask) << bit for bit, mask in enumerate(self._place_masks))
 
     def _place(self, image: int) -> Place:
+        if image not in self._places:
+            self._places[image] = self._new_place(image)
+        return self._places[image]
+
+    def _new_place(self, image: int) -> Place:
         banks = self.geometry.bits("bank") + self.geometry.bits("bank_group")
         image, segment = image >> SEGMENT_BITS, image & ((1 << SEGMENT_BITS) - 1)
         image, bank = image >> banks, image & ((1 << banks) - 1)
         ranks = self.geometry.bits("rank")
         return Place(image >> ranks, image & ((1 << ranks) - 1), bank, segment)
+
+
+def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Return *values* as int64; floats are refused, not cut."""
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        first = array.flat[0]
+        raise DramError("address map", [(name, first, "integers that fit 64 bits")])
+    if array.dtype.kind == "u" and array.size and int(array.max()) >> 63:
+        raise DramError("address map", [(name, int(array.max()), "integers that fit 64 bits")])
+    return array.astype(np.int64)
 
 
 def _gather(x: NDArray[np.int64], masks: Sequence[int]) -> NDArray[np.int64]:

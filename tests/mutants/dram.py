@@ -122,8 +122,8 @@ MUTANTS = [
     ),
     Mutant(
         "dram/mapping.py",
-        "            images = [self._image(1 << bit) for bit in range(size.bit_length() - 1)]",
-        "            images = [self._image(1 << bit) for bit in range(size.bit_length() - 2)]",
+        "span(self._images[: size.bit_length() - 1])",
+        "span(self._images[: size.bit_length() - 2])",
         "a region touches what half of it touches",
         "tests/test_dram_mapping.py",
     ),
