@@ -257,6 +257,11 @@ def test_exit_latencies():
         assert math.isclose(ddr3[state].read_seconds, to_read * 1e-9)
     lpddr4 = states_of("lpddr4_3200_6Gb_per_channel_x16")["self_refresh"]
     assert math.isclose(lpddr4.read_seconds, 286.25e-9)
+    # These have a DLL, and no source says how long it takes to lock.
+    for name, to_command in (("ddr4_3200_8Gb_x8", 360), ("ddr5_4800_16Gb_x8", 295)):
+        state = states_of(name)["self_refresh"]
+        assert math.isclose(state.exit_seconds, to_command * 1e-9)
+        assert state.read_seconds is None
 
 
 def test_a_missing_state_raises_what_is_missing():

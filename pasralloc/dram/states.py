@@ -295,12 +295,14 @@ def state_powers(
         standby = state.needs_refresh and state.exit_timing is None
         exit_seconds = 0.0 if standby else _seconds(p, state.exit_timing)
         read_seconds = 0.0 if standby else _seconds(p, state.read_timing)
+        if read_seconds is None and spec.standard.startswith("LPDDR"):
+            read_seconds = exit_seconds  # there is no DLL to wait for
         states[name] = StatePower(
             name=name,
             rails=rails,
             refresh_watts=refresh_watts if state.needs_refresh else 0.0,
             exit_seconds=exit_seconds,
-            read_seconds=exit_seconds if read_seconds is None else read_seconds,
+            read_seconds=read_seconds,
             keeps_content=state.keeps_content,
         )
     assumptions_used = dict(p.used)
