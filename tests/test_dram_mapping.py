@@ -224,6 +224,8 @@ def test_geometries_without_bit_lists_are_refused():
         pa.dram.Geometry.of(pa.dram.part("lpddr2_s4_1066_4Gb_x32"))
     with pytest.raises(pa.DramError, match="ranks must be a power of two, got 3"):
         pa.dram.Geometry.of(pa.dram.part("ddr3_1600_4Gb_x8"), ranks=3)
+    with pytest.raises(pa.DramError, match=r"channels must be a power of two, got 2\.0"):
+        pa.dram.Geometry.of(pa.dram.part("ddr3_1600_4Gb_x8"), channels=2.0)
     one = pa.dram.Geometry.of(pa.dram.part("ddr3_1600_4Gb_x8"))
     with pytest.raises(pa.DramError, match="channels must be 2"):
         pa.dram.AddressMap.preset("hashed", one)

@@ -23,6 +23,11 @@ def region_places(
     memory_bytes, region_bytes : int
         Memory from address 0, cut into regions of this size; the last may be smaller.
 
+    Returns
+    -------
+    list of frozenset of Place
+        One for each region, from address 0 up.
+
     Raises
     ------
     DramError

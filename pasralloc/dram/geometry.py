@@ -41,19 +41,14 @@ class Geometry:
     bus_bytes: int
 
     def __post_init__(self) -> None:
+        names = ("channels", "ranks", "bank_groups", "banks", "rows", "columns", "bus_bytes")
         problems = [
-            (name, getattr(self, name), "a power of two")
-            for name in (
-                "channels",
-                "ranks",
-                "bank_groups",
-                "banks",
-                "rows",
-                "columns",
-                "bus_bytes",
-            )
-            if getattr(self, name) < 1 or getattr(self, name) & (getattr(self, name) - 1)
+            (name, value, "a power of two")
+            for name, value in ((name, getattr(self, name)) for name in names)
+            if not isinstance(value, int) or value < 1 or value & (value - 1)
         ]
+        if problems:
+            raise DramError("geometry", problems)
         if self.rows < 1 << SEGMENT_BITS:
             problems.append(("rows", self.rows, f"at least {1 << SEGMENT_BITS}"))
         if self.columns * self.bus_bytes < 1 << LINE_BITS:
@@ -66,6 +61,18 @@ class Geometry:
     @classmethod
     def of(cls, spec: DramSpec, *, channels: int = 1, ranks: int = 1) -> Geometry:
         """Geometry of a machine with so many channels and ranks of one part.
+
+        Parameters
+        ----------
+        spec : DramSpec
+            The part; a rank has ``spec.devices`` of them side by side.
+        channels, ranks : int
+            Channels of the machine, ranks per channel.
+
+        Returns
+        -------
+        Geometry
+            With the banks, rows and columns of the part.
 
         Raises
         ------

@@ -146,6 +146,11 @@ class AddressMap:
         geometry : Geometry
             What there is.
 
+        Returns
+        -------
+        AddressMap
+            Of all bytes of the geometry.
+
         Raises
         ------
         DramError
@@ -171,7 +176,13 @@ class AddressMap:
         return cls(geometry, masks)
 
     def masks(self, field: str) -> tuple[int, ...]:
-        """Return the masks of a field, least significant first."""
+        """Return the masks of a field, least significant first.
+
+        Parameters
+        ----------
+        field : str
+            offset, column, bank_group, bank, row, rank or channel.
+        """
         return self._masks[field]
 
     def decode(self, addresses: ArrayLike) -> dict[str, NDArray[np.int64]]:

@@ -175,6 +175,11 @@ class PlatformTable:
             Longest exit that is acceptable, s.
         content : bool
             Whether the content must survive.
+
+        Returns
+        -------
+        PlatformState
+            The first state if no other fits.
         """
         fitting = [
             state
@@ -196,6 +201,16 @@ _STATE_KINDS: dict[str, tuple[type, ...]] = {
 
 def read_platform(path: str | Path) -> PlatformTable:
     """Read a platform table from TOML: ``name``, ``watts`` and a list ``states``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its fields are those of `PlatformTable` and `PlatformState`, each needed.
+
+    Returns
+    -------
+    PlatformTable
+        W and s.
 
     Raises
     ------

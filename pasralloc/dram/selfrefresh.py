@@ -89,6 +89,11 @@ def pasr_fit(table: Mapping[float, float]) -> PasrFit:
     table : mapping of float to float
         Current by refreshed fraction, in any unit; one column of ``spec.idd6_uA``.
 
+    Returns
+    -------
+    PasrFit
+        Both lines, dimensionless.
+
     Raises
     ------
     ValueError
