@@ -70,6 +70,11 @@ def test_a_case_that_differs_says_where(path, value, named):
             lambda c: c["memspec"].update(data_rate=math.inf),
             "device.data_rate_MTs must be at least 1, got inf",
         ),
+        (lambda c: c["memspec"].pop("rails"), "memspec.rails must be an object, got None"),
+        (
+            lambda c: c["memspec"]["rails"]["vdd"].update(I_mA=[]),
+            "memspec.rails.vdd.I_mA must be an object, got []",
+        ),
         (lambda c: c.update(memspec=[]), "memspec must be an object, got []"),
         (lambda c: c.update(trace=5), "trace must be a list of [cycle, command, bank], got 5"),
         (lambda c: c.update(convention=[]), "convention must be one of none, drampower4"),

@@ -1,9 +1,11 @@
 """Parts as data: faithful to the collection they were made from, each field with its source."""
 
 import contextlib
+import copy
 import dataclasses
 import json
 import math
+import pickle
 import tomllib
 from pathlib import Path
 
@@ -98,6 +100,46 @@ def test_every_field_of_a_part_has_a_source(name):
         sources = spec.sources_of(field)
         assert sources, field
         assert all(source.text and source.licence for source in sources)
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_a_part_survives_a_trip_to_another_process(name):
+    spec = pa.dram.part(name)
+    twin = pickle.loads(pickle.dumps(spec))
+    assert twin == copy.deepcopy(spec) == spec
+    assert pickle.loads(pickle.dumps(pa.dram.state_powers(spec))).states == dict(
+        pa.dram.state_powers(spec).states
+    )
+    for mapping in (twin.rails, twin.timing_ns, twin.timing_cycles, twin.idd6_uA):
+        with pytest.raises(TypeError):
+            mapping["new"] = 1
+    for rail in twin.rails.values():
+        with pytest.raises(TypeError):
+            rail.currents_mA["IDD0"] = -1
+    for table in twin.idd6_uA.values():
+        with pytest.raises(TypeError):
+            table[1.0] = -1
+
+
+def test_a_part_does_not_change_with_what_it_was_made_from():
+    currents = {"IDD0": 5}
+    rail = pa.dram.Rail(1.2, currents)
+    currents["IDD0"] = -5
+    assert dict(rail.currents_mA) == {"IDD0": 5}
+
+
+def test_refusals_survive_a_trip_to_another_process():
+    lacking = pa.dram.state_powers(pa.dram.part("ddr4_3200_8Gb_x8"))
+    for fail in (
+        lambda: pa.dram.part("ddr9"),
+        lambda: lacking["precharge_standby"],
+        lambda: pa.dram.refresh_setting(lacking.spec),
+        lambda: pa.dram.command_energy(lacking.spec, [(1, "RD", 0)], 10),
+    ):
+        with pytest.raises(pa.PasrallocError) as error:
+            fail()
+        twin = pickle.loads(pickle.dumps(error.value))
+        assert (type(twin), str(twin)) == (type(error.value), str(error.value))
 
 
 def test_sources_are_those_of_the_field():

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pasralloc.dram.energy import ENTRY_REFRESH, CommandEnergy, command_energy
@@ -54,17 +53,15 @@ def case_spec(case: Mapping[str, Any]) -> DramSpec:
             data_rate_MTs=memspec["data_rate"] * 1000 / tck,
             tck_ns=tck,
             rho=memspec.get("rho", 1),
-            timing_cycles=MappingProxyType(memspec["timing_cycles"]),
-            rails=MappingProxyType(
-                {
-                    rail: Rail(
-                        values["V"],
-                        MappingProxyType(values["I_mA"]),
-                        beta_mA=values.get("I_beta_mA"),
-                    )
-                    for rail, values in memspec["rails"].items()
-                }
-            ),
+            timing_cycles=_table(name, memspec, "memspec.timing_cycles"),
+            rails={
+                rail: Rail(
+                    values["V"],
+                    _table(name, values, f"memspec.rails.{rail}.I_mA"),
+                    beta_mA=values.get("I_beta_mA"),
+                )
+                for rail, values in _table(name, memspec, "memspec.rails").items()
+            },
         )
     except KeyError as error:
         raise DramError(name, [(f"memspec.{error.args[0]}", None, "given")]) from None

@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pasralloc.choices import unknown
@@ -73,6 +72,7 @@ def part(part_id: str) -> DramSpec:
 class _NoSuchPart(DramError):
     def __init__(self, why: str) -> None:
         super().__init__("part", [])
+        self.args = (why,)  # what unpickling calls
         self.why = why
 
     def __str__(self) -> str:
@@ -182,13 +182,13 @@ class _Reader:
             **{("tck_ns" if key == "tCK_ns" else key): value for key, value in device.items()},
             devices=rank["devices"],
             channel_bits=rank["channel_bits"],
-            rails=MappingProxyType(rails),
-            timing_ns=MappingProxyType(timing_ns),
-            timing_cycles=MappingProxyType(cycles),
+            rails=rails,
+            timing_ns=timing_ns,
+            timing_cycles=cycles,
             pasr_kind=pasr["kind"],
             pasr_note=pasr["note"],
             pasr_shares=kept,
-            idd6_uA=MappingProxyType(grades),
+            idd6_uA=grades,
             self_refresh_points=points,
             sources=sources,
             caveats=caveats,
@@ -262,7 +262,7 @@ class _Reader:
         self.keys(f"{name}.", table, ("V", "I_mA"), [key for key in volts if key.startswith("V_")])
         volts = self.numbers(f"{name}.", volts)
         currents = self.numbers(f"{name}.", self.table(table, "I_mA"))
-        return Rail(volts.pop("V", 0.0), MappingProxyType(currents), MappingProxyType(volts))
+        return Rail(volts.pop("V", 0.0), currents, volts)
 
     def point(self, table: Mapping[str, Any]) -> SelfRefreshPoint:
         self.keys("self_refresh_points.", table, ("field", "celsius", "value"))

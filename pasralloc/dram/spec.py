@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Any
 
 from pasralloc.errors import DramError
 
@@ -56,6 +58,23 @@ _ORDERED = (
 )
 
 
+def _freeze(owner: object, *names: str) -> None:
+    """Make mappings of a frozen dataclass read-only copies, so that no caller can change them."""
+    for name in names:
+        object.__setattr__(owner, name, MappingProxyType(dict(getattr(owner, name))))
+
+
+def _plain(value: Any) -> Any:
+    """Return mappings as dicts, which can be pickled."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _remake(values: dict[str, Any]) -> DramSpec:
+    return DramSpec(**values)
+
+
 def canonical(name: str) -> str:
     """Name of a current with IDD in place of IPP."""
     return f"IDD{name[3:]}" if name.startswith("IPP") else name
@@ -81,6 +100,12 @@ class Rail:
     currents_mA: Mapping[str, float]  # noqa: N815 - mA is how the unit is written
     other_volts: Mapping[str, float] = field(default_factory=dict)
     beta_mA: float | None = None  # noqa: N815
+
+    def __post_init__(self) -> None:
+        _freeze(self, "currents_mA", "other_volts")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rail, (self.volts, _plain(self.currents_mA), _plain(self.other_volts), self.beta_mA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +154,8 @@ class SelfRefreshPoint:
 @dataclass(frozen=True, kw_only=True)
 class DramSpec:
     """A DRAM device: geometry, rails, timings and where each of them is from.
+
+    Threading rule: immutable; mappings are copied and read-only. Can be pickled.
 
     Parameters
     ----------
@@ -203,9 +230,15 @@ class DramSpec:
     verified: str = ""
 
     def __post_init__(self) -> None:
+        grades = {name: MappingProxyType(dict(table)) for name, table in self.idd6_uA.items()}
+        object.__setattr__(self, "idd6_uA", grades)
+        _freeze(self, "rails", "timing_ns", "timing_cycles", "idd6_uA")
         problems = [*self._device_problems(), *self._rail_problems(), *self._timing_problems()]
         if problems:
             raise DramError(self.id, problems)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, ({f.name: _plain(getattr(self, f.name)) for f in fields(self)},)
 
     def _device_problems(self) -> Iterator[tuple[str, object, str]]:
         if self.standard not in STANDARDS:
