@@ -88,6 +88,49 @@ def test_energy_and_counters_do_not_depend_on_the_windows(trace, cuts, conventio
         )
 
 
+@st.composite
+def bank_refreshes(draw):
+    """Refreshes of single banks of an LPDDR4 part, some in use meanwhile, some followed by a power-down."""
+    cycle, rows = 0, []
+    for _ in range(draw(st.integers(1, 12))):
+        cycle += draw(st.sampled_from([0, 1, 100, 300]))
+        bank, other = draw(st.permutations(range(8)))[:2]
+        rows.append((cycle, "REFB", bank))
+        use = draw(st.sampled_from(["nothing", "row", "auto", "sleep", "active sleep"]))
+        if use == "row":
+            rows += [(cycle + 3, "ACT", other), (cycle + 90, "PRE", other)]
+        elif use == "auto":
+            rows += [(cycle + 3, "ACT", other), (cycle + 33, "RDA", other)]
+        elif use == "sleep":
+            rows += [(cycle + 7, "PDN", 0), (cycle + draw(st.integers(8, 299)), "PUP", 0)]
+        elif use == "active sleep":
+            rows += [(cycle + 3, "ACT", other), (cycle + 7, "PDEA", 0), (cycle + 280, "PDXA", 0)]
+            rows += [(cycle + 290, "PRE", other)]
+        cycle += 300  # tRFCpb is 224
+    return pa.dram.command_array(rows), cycle + draw(st.integers(1, 300))
+
+
+@given(trace=bank_refreshes(), cuts=st.lists(st.floats(0, 1), max_size=4))
+def test_bank_refreshes_do_not_depend_on_the_windows(trace, cuts):
+    commands, end = trace
+    spec = dataclasses.replace(pa.dram.part("lpddr4_3200_6Gb_per_channel_x16"), rho=0.5)
+    options = {"entry_refresh": "drampower5", "assumptions": ["vddq_out"]}
+    whole = pa.dram.command_energy(spec, commands, end, **options)
+    names = commands["command"]
+    assert whole.counters["bank_refs"] == (names == pa.dram.COMMANDS["REFB"]).sum()
+    assert whole.counters["acts"] == whole.counters["pres"]
+    cycles = [n for name, n in whole.counters.items() if name.endswith("_cycles")]
+    assert sum(cycles) - whole.counters["open_bank_cycles"] == end
+    meter, begin, parts = pa.dram.CommandMeter(spec, **options), 0, []
+    for until in [*sorted(int(cut * end) for cut in cuts), end]:
+        inside = (commands["cycle"] >= begin) & (commands["cycle"] < until)
+        parts.append(meter.run(commands[inside], until))
+        begin = until
+    for name, count in whole.counters.items():
+        assert sum(part.counters[name] for part in parts) == count
+    assert math.isclose(sum(part.total for part in parts), whole.total, rel_tol=1e-12)
+
+
 @given(trace=traces(), convention=st.sampled_from(CONVENTIONS))
 def test_the_cycles_of_the_states_add_up_to_the_window(trace, convention):
     commands, end = trace
