@@ -259,6 +259,8 @@ ILLEGAL = {
     "one before": ([(9, "ACT", 0), (8, "ACT", 1)], 1, 8, "ACT: expected no cycle below 9"),
     "end": ([(1000, "ACT", 0)], 0, 1000, "ACT: expected a cycle below the end of the window, 1000"),
     "bank": ([(1, "PRE", 8)], 0, 1, "PRE: expected a bank below 8, got 8"),
+    # Beyond every array of the rank: the sanitizer sees if the message looks it up.
+    "last bank": ([(1, "ACT", 255)], 0, 1, "ACT: expected a bank below 8, got 255"),
     "open": ([(1, "ACT", 3), (70, "ACT", 3)], 1, 70, "ACT: bank 3 is open since cycle 1"),
     "closed": ([(1, "ACT", 3), (9, "RD", 2)], 1, 9, "RD: bank 2 is closed, expected an open row"),
     "refresh": (

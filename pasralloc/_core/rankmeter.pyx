@@ -78,13 +78,15 @@ cdef object refusal(
     elif error == PASR_RANK_EREFRESH:
         end = r.ref_end if r.ref_end > <int64_t> command.cycle else r.close_at[bank]
         why = f"a refresh is under way until cycle {end}"
+    elif error == PASR_RANK_EOPEN:
+        # Not in the table below: of a bank that does not exist there is no opened_at to look up.
+        why = f"bank {bank} is open since cycle {r.opened_at[bank]}, expected it closed"
     else:
         why = {
             PASR_RANK_EORDER: f"expected no cycle below {r.now}, where the one before ended",
             PASR_RANK_ELATE: f"expected a cycle below the end of the window, {until}",
             PASR_RANK_ECOMMAND: f"expected a command code of COMMANDS, got {command.command}",
             PASR_RANK_EBANK: f"expected a bank below {banks}, got {command.bank}",
-            PASR_RANK_EOPEN: f"bank {bank} is open since cycle {r.opened_at[bank]}, expected it closed",
             PASR_RANK_ECLOSED: f"bank {bank} is closed, expected an open row",
             PASR_RANK_EPOWERDOWN: "the rank is in power-down, expected an exit first",
             PASR_RANK_ESELFREFRESH: "the rank is in self-refresh, expected an exit first",
