@@ -15,16 +15,20 @@ from pasralloc._core.stream cimport (
 )
 from pasralloc._core.types cimport (
     PASR_ALLOC_NOFRAGMENT, PASR_CMA, PASR_EALREADY, PASR_ERANGE, PASR_HIGHATOMIC, PASR_ISOLATE, PASR_MODE_SORTED,
-    PASR_OK, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_RULES_CLAIM, pasr_idx_t, pasr_zone_t,
+    PASR_OK, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_RULES_CLAIM, pasr_idx_t, pasr_pageset_t, pasr_zone_t,
 )
-from pasralloc._core.zone cimport pfn_of, zone_free_error, zone_prefetch
+from pasralloc._core.zone cimport pfn_of, zone_free_error, zone_prefetch, zone_spans
 
 
-# What does not change from one operation of a stream to the next: by migratetype, where a request goes first.
+# Where requests of a migratetype go first. Does not change while a stream is executed.
 ctypedef struct first_t:
-    pasr_memzone_t *zone                 # NULL: there is none
+    pasr_zone_t *zone                    # NULL: there is none
+    pasr_pageset_t *pageset
     uint64_t plenty                      # with more free pages, a single page may be taken
     uint32_t flags                       # PASR_ALLOC_NOFRAGMENT while it avoids to mix types
+    uint32_t set_aside                   # all bits if there are HIGHATOMIC pageblocks, none if they are RESERVE
+    pasr_zone_t *likely                  # the zone that most blocks lie in
+    bint has_states                      # of blocks in it, which a free has to forget
 
 
 cdef inline uint32_t highest_of(const place_t *place, uint32_t migratetype) noexcept nogil:
@@ -89,80 +93,93 @@ cdef inline void prefetch(const pasr_memory_t *m, int64_t pfn, bint links) noexc
         zone_prefetch(m.zones[at].zone, pfn, links)
 
 
-cdef inline bint has_plenty(const pasr_zone_t *z, uint64_t plenty, uint32_t order, uint32_t migratetype) noexcept nogil:
+cdef inline bint has_plenty(const first_t *first, uint32_t order, uint32_t migratetype) noexcept nogil:
     """Whether it takes no more than this to see that the request passes the low watermark."""
-    cdef uint32_t special = z.nonempty[<int> PASR_CMA] | z.nonempty[<int> PASR_ISOLATE]
-    if z.rules == PASR_RULES_CLAIM:
-        special |= z.nonempty[<int> PASR_HIGHATOMIC]
-    if special | z.watermark_boost:
+    cdef const pasr_zone_t *z = first.zone
+    if (z.nonempty[<int> PASR_CMA] | z.nonempty[<int> PASR_ISOLATE]
+            | (z.nonempty[<int> PASR_HIGHATOMIC] & first.set_aside) | z.watermark_boost):
         return False
-    if order == 0:
-        return z.nr_free > plenty
-    return z.rules == PASR_RULES_CLAIM and z.nonempty[migratetype] >> order and z.nr_free >= plenty + (
+    if cython.likely(order == 0):
+        return z.nr_free > first.plenty
+    return first.set_aside and z.nonempty[migratetype] >> order and z.nr_free >= first.plenty + (
         <uint64_t> 1 << order)
 
 
-cdef inline bint has_states(const pasr_memzone_t *mz) noexcept nogil:
-    return mz.nr_lru[<int> PASR_LRU_FILE] | mz.nr_lru[<int> PASR_LRU_ANON] | mz.nr_lru[<int> PASR_LRU_UNEVICTABLE]
-
-
 cdef inline int64_t execute(
-    const place_t *place, const first_t *firsts, const pasr_op_t *ops, uint64_t nr, int64_t *slots, bint has_pageset,
-    int mode
+    const place_t *place, const first_t *firsts, const pasr_op_t *ops, uint64_t nr, int64_t *slots,
+    bint has_pageset, int mode
 ) noexcept nogil:
     """Execute valid operations, SLOT_AHEAD more of which stand behind the last one.
 
-    *has_pageset* and *mode* are literals.
+    *has_pageset* and *mode* are literals. Blocks are looked for first where movable requests go: that
+    costs no more than in a stream on that zone alone.
     """
     cdef pasr_memory_t *m = place.memory
-    cdef pasr_memzone_t *mz
-    cdef pasr_zone_t *z
+    cdef pasr_zone_t *likely = firsts[0].likely
+    cdef pasr_pageset_t *pageset = &likely.pagesets[place.cpu]
+    cdef bint has_states = firsts[0].has_states
     cdef uint64_t i
-    cdef int64_t result, nr_failed = 0
-    cdef uint32_t slot, at
+    cdef int64_t result, nr_failed = 0, ahead
+    cdef uint32_t slot
+    cdef const first_t *first
     for i in range(nr):
         __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
-        prefetch(m, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
+        ahead = slots[ops[i + FRAME_AHEAD].slot]
+        if cython.likely(zone_spans(likely, ahead)):
+            zone_prefetch(likely, ahead, not has_pageset)
+        else:
+            prefetch(m, ahead, not has_pageset)
         slot = ops[i].slot
         if ops[i].op == PASR_OP_ALLOC:
+            first = &firsts[ops[i].migratetype]
             result = -1
-            mz = firsts[ops[i].migratetype].zone
-            if cython.likely(ops[i].flags == 0 and mz != NULL and has_plenty(
-                    mz.zone, firsts[ops[i].migratetype].plenty, ops[i].order, ops[i].migratetype)):
-                z = mz.zone
+            if cython.likely(ops[i].flags == 0 and first.zone != NULL and has_plenty(
+                    first, ops[i].order, ops[i].migratetype)):
+                # Whether types may mix does not matter while there are blocks of the own type.
                 result = allocate(
-                    z, &z.pagesets[place.cpu], ops[i], firsts[ops[i].migratetype].flags, has_pageset, mode)
+                    first.zone, first.pageset, ops[i],
+                    first.flags if has_pageset or first.zone.nonempty[ops[i].migratetype] >> ops[i].order == 0 else 0,
+                    has_pageset, mode)
                 if cython.likely(result >= 0):
-                    result = pfn_of(z, <pasr_idx_t> result)
+                    result = pfn_of(first.zone, <pasr_idx_t> result)
             if cython.unlikely(result < 0):
                 result = place_alloc(place, ops[i].order, ops[i].migratetype, ops[i].flags)
             slots[slot] = result
         else:
-            at = zone_at(m, slots[slot])
-            if cython.unlikely(at == PASR_NO_ZONE or ops[i].flags & PASR_OP_CHECK_ORDER or has_states(&m.zones[at])):
+            result = PASR_ERANGE
+            if cython.likely(not (ops[i].flags & PASR_OP_CHECK_ORDER or has_states)):
+                result = release(likely, pageset, slots[slot], -1, has_pageset, mode)
+            if cython.unlikely(result == PASR_ERANGE):
                 result = node_free(
                     m, place.cpu, slots[slot], ops[i].order if ops[i].flags & PASR_OP_CHECK_ORDER else -1)
-            else:
-                z = m.zones[at].zone
-                result = release(z, &z.pagesets[place.cpu], slots[slot], -1, has_pageset, mode)
         nr_failed += result < 0
     return nr_failed
 
 
 cdef void find_firsts(const place_t *place, first_t *firsts) noexcept nogil:
     cdef pasr_memory_t *m = place.memory
+    cdef const pasr_memzone_t *likely = &m.zones[0]
     cdef const uint16_t *zonelist
+    cdef const pasr_memzone_t *mz
     cdef uint32_t migratetype, highest
     for migratetype in range(3):
         highest = highest_of(place, migratetype)
         zonelist = zonelist_of(m, place.node, highest)
         firsts[migratetype].zone = NULL
         if zonelist[0] != PASR_NO_ZONE:
-            firsts[migratetype].zone = &m.zones[zonelist[0]]
+            mz = &m.zones[zonelist[0]]
+            firsts[migratetype].zone = mz.zone
+            firsts[migratetype].pageset = &mz.zone.pagesets[place.cpu]
+            firsts[migratetype].set_aside = 0xffffffff if mz.zone.rules == PASR_RULES_CLAIM else 0
+            if migratetype == mz.zone.movable:
+                likely = mz
             firsts[migratetype].plenty = (
-                firsts[migratetype].zone.watermarks[<int> PASR_WMARK_LOW]
-                + firsts[migratetype].zone.lowmem_reserve[highest])
+                mz.watermarks[<int> PASR_WMARK_LOW] + mz.lowmem_reserve[highest])
             firsts[migratetype].flags = PASR_ALLOC_NOFRAGMENT if avoids_fragments(m, zonelist) else 0
+    firsts[0].likely = likely.zone
+    firsts[0].has_states = (
+        likely.nr_lru[<int> PASR_LRU_FILE] | likely.nr_lru[<int> PASR_LRU_ANON]
+        | likely.nr_lru[<int> PASR_LRU_UNEVICTABLE]) != 0
 
 
 cdef int64_t node_run(
