@@ -228,9 +228,9 @@ MUTANTS = [
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
-        "_core/batch.pyx",
-        "tag_order(tags[i]), tag_cached(tag_order(tags[i])))",
-        "tag_order(tags[i]), tags[i])",
+        "_core/batch.pxd",
+        "tag_order(tag[0]), tag_cached(tag_order(tag[0])))",
+        "tag_order(tag[0]), tag[0])",
         "a batch may free a block twice",
         f"{MACHINE} {ZONE}",
     ),
@@ -293,8 +293,8 @@ MUTANTS = [
         ZONE,
     ),
     Mutant(
-        "_core/zonebase.pxd",
-        "        if self.is_busy:",
+        "_core/turn.pxd",
+        "        if self.is_taken:",
         "        if False:",
         "a zone that another call owns can be entered",
         "tests/test_zone_threads.py",

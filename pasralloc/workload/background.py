@@ -1,0 +1,102 @@
+"""Pages that come slowly and stay long: what the rest of a system does meanwhile."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pasralloc.sim.simulation import Simulation
+from pasralloc.sizing import check_range
+from pasralloc.workload.timeline import SECOND_NS
+
+TYPES = ("unmovable", "movable", "reclaimable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """Long-lived pages.
+
+    Parameters
+    ----------
+    pages_per_second : float, default 0
+        Mean rate of allocation.
+    burst : int, default 1
+        Pages that are allocated one after the other, of one type and on one CPU.
+    shares : (float, float, float), default (1/6, 5/6, 0)
+        Of unmovable, movable and reclaimable bursts.
+    lifetime_s : float, default infinite
+        Mean lifetime of a burst; lifetimes are exponentially distributed.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    Bursts come as a Poisson process. How many completely free regions a run ends with moves
+    with this rate more than with the policy, so that it has to be stated with every result.
+    """
+
+    pages_per_second: float = 0.0
+    burst: int = 1
+    shares: tuple[float, float, float] = (1 / 6, 5 / 6, 0.0)
+    lifetime_s: float = float("inf")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.pages_per_second < float("inf"):
+            raise ValueError(f"pages_per_second must be 0 or more, got {self.pages_per_second}")
+        check_range("burst", self.burst, 1, 1 << 20)
+        if len(self.shares) != len(TYPES) or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-9:
+            raise ValueError(f"shares must be three numbers that add up to 1, got {self.shares}")
+        if not self.lifetime_s > 0:
+            raise ValueError(f"lifetime_s must be positive, got {self.lifetime_s}")
+
+
+class BackgroundLoad:
+    """A background at work on a simulation; time goes forward from call to call."""
+
+    def __init__(self, background: Background, sim: Simulation) -> None:
+        self.background = background
+        self.sim = sim
+        self.nids = nids_of_cpus(sim)
+        self.alive: list[tuple[int, int, NDArray[np.int64]]] = []  # when it ends, number, pages
+        self.nr_bursts = 0
+        self.nr_failures = 0
+        self.next_ns = self._gap() if background.pages_per_second else None
+
+    def _gap(self) -> int:
+        mean = self.background.burst / self.background.pages_per_second
+        return int(self.sim.rng.exponential(mean) * SECOND_NS) + 1
+
+    def advance(self, now_ns: int) -> None:
+        """Allocate and free what is due by *now_ns*."""
+        while self.next_ns is not None and self.next_ns <= now_ns:
+            self._allocate(self.next_ns)
+            self.next_ns += self._gap()
+        while self.alive and self.alive[0][0] <= now_ns:
+            self.sim.free_batch(heapq.heappop(self.alive)[2], cpu=self._cpu())
+
+    def _cpu(self) -> int:
+        return int(self.sim.rng.choice(list(self.nids)))
+
+    def _allocate(self, at_ns: int) -> None:
+        background = self.background
+        cpu = self._cpu()
+        kind = str(self.sim.rng.choice(TYPES, p=background.shares))
+        pfns = self.sim.alloc_batch(
+            np.zeros(background.burst, np.uint8), kind, nid=self.nids[cpu], cpu=cpu
+        )
+        self.nr_failures += int(np.count_nonzero(pfns < 0))
+        self.nr_bursts += 1
+        if background.lifetime_s != float("inf"):
+            end = at_ns + int(self.sim.rng.exponential(background.lifetime_s) * SECOND_NS)
+            heapq.heappush(self.alive, (end, self.nr_bursts, pfns[pfns >= 0]))
+
+
+def nids_of_cpus(sim: Simulation) -> dict[int, int]:
+    """Node of every CPU of a machine."""
+    return {cpu: node.nid for node in sim.machine.nodes for cpu in node.cpus}

@@ -1,0 +1,256 @@
+"""ebizzy: processes whose threads copy large chunks of memory, search them and free them again."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from pasralloc.sim.simulation import Simulation
+from pasralloc.sizing import check_range
+from pasralloc.workload.background import Background, BackgroundLoad, nids_of_cpus
+from pasralloc.workload.timeline import SECOND_NS, Timeline
+
+PTES = 512  # pages that one page table maps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ebizzy:
+    """Parameters of a run of several processes at once.
+
+    Parameters
+    ----------
+    processes : int, default 20
+    threads : int, default 32
+        Per process, each bound to a CPU.
+    chunks : int, default 2
+        Resident chunks per process.
+    chunk_pages : int, default 65536
+        256 MiB.
+    seconds : float, default 60
+        After that no thread begins another loop.
+    idle_seconds : int, default 5
+        Samples before the processes start.
+    pages_per_second : int, default 245000
+        What one CPU touches for the first time in a second: zeroing, copying and the fault.
+    speed_sigma : float, default 0.25
+        Threads differ in speed: standard deviation of its logarithm. Were they equal, all would hold
+        their copies at the same time, which is more than the machine of the mails has.
+    stack_pages : int, default 4
+        Unmovable pages of a thread for as long as it lives.
+    slice_ns : int, default 10 ms
+        How long a thread has its CPU.
+    background : Background
+        What else happens.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is out of range.
+
+    Notes
+    -----
+    Each process allocates its chunks. A thread then loops: it allocates a copy of a chunk page by
+    page, with a page table for every 512 pages, searches it, and frees it all at once. ebizzy itself
+    leaves nothing behind.
+
+    References
+    ----------
+    S. S. Bhat, "[RFC PATCH v4 00/40] mm: Memory Power Management", linux-mm, 26
+    September 2013, <20130925231250.26184.31438.stgit@srivatsabhat.in.ibm.com>: 20 processes of
+    ``ebizzy -s 268435456 -n 2 -t 32 -S 60``.
+    """
+
+    processes: int = 20
+    threads: int = 32
+    chunks: int = 2
+    chunk_pages: int = 65536
+    seconds: float = 60.0
+    idle_seconds: int = 5
+    pages_per_second: int = 245_000
+    speed_sigma: float = 0.25
+    stack_pages: int = 4
+    slice_ns: int = 10_000_000
+    background: Background = field(default_factory=Background)
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("processes", 1),
+            ("threads", 1),
+            ("chunks", 0),
+            ("chunk_pages", 1),
+            ("idle_seconds", 0),
+            ("pages_per_second", 1),
+            ("stack_pages", 0),
+            ("slice_ns", 1),
+        ):
+            check_range(name, getattr(self, name), least, 1 << 40)
+        for name in ("seconds", "speed_sigma"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+
+    def run(self, sim: Simulation) -> Timeline:
+        """Run on a simulation, from its present on.
+
+        Parameters
+        ----------
+        sim : Simulation
+            Its `rng` gives speeds and background.
+
+        Returns
+        -------
+        timeline : Timeline
+        """
+        return _Run(self, sim).run()
+
+
+class _Process:
+    def __init__(self, stock: list[np.ndarray]) -> None:
+        self.resident = stock
+        self.nr_running = 0
+        self.is_dead = False
+
+
+class _Thread:
+    """A thread and what it holds."""
+
+    __slots__ = ("copy", "cpu", "held", "nr", "process", "speed", "stack", "tables")
+
+    def __init__(self, process: _Process, cpu: int, speed: float, copy: np.ndarray) -> None:
+        self.process = process
+        self.cpu = cpu
+        self.speed = speed
+        self.copy = copy  # pfns, the first nr of which are live
+        self.nr = 0
+        self.tables: list[np.ndarray] = []
+        self.stack: np.ndarray | None = None
+
+
+class _Run:
+    """A run in progress."""
+
+    def __init__(self, load: Ebizzy, sim: Simulation) -> None:
+        self.load = load
+        self.sim = sim
+        self.nids = nids_of_cpus(sim)
+        self.background = BackgroundLoad(load.background, sim)
+        self.single = np.zeros(max(load.chunk_pages, 1), np.uint8)
+        self.nr_allocs = 0
+        self.nr_killed = 0
+        self.queues: dict[int, deque[_Thread]] = {cpu: deque() for cpu in self.nids}
+
+    def allocate(self, cpu: int, nr: int, kind: str, out: np.ndarray | None = None) -> np.ndarray:
+        """*nr* single pages, or as many as there are."""
+        pfns = self.sim.alloc_batch(
+            self.single[:nr], kind, out, nid=self.nids[cpu], cpu=cpu
+        )
+        if nr and pfns[-1] < 0:
+            pfns = pfns[pfns >= 0]
+        self.nr_allocs += len(pfns)
+        return pfns
+
+    def start(self) -> None:
+        """Processes with their chunks, and threads that have not begun."""
+        load, cpus = self.load, list(self.nids)
+        speeds = self.sim.rng.lognormal(0.0, load.speed_sigma, load.processes * load.threads)
+        for number in range(load.processes):
+            cpu = cpus[number % len(cpus)]
+            process = _Process([])
+            for _ in range(load.chunks):
+                process.resident.append(self.allocate(cpu, load.chunk_pages, "movable"))
+                process.resident.append(
+                    self.allocate(cpu, -(-load.chunk_pages // PTES), "unmovable")
+                )
+            for i in range(number * load.threads, (number + 1) * load.threads):
+                thread = _Thread(
+                    process, cpus[i % len(cpus)], speeds[i], np.empty(load.chunk_pages, np.int64)
+                )
+                thread.stack = self.allocate(thread.cpu, load.stack_pages, "unmovable")
+                process.nr_running += 1
+                self.queues[thread.cpu].append(thread)
+        # A CPU does the same work whatever the speeds of its threads are.
+        for queue in self.queues.values():
+            mean = sum(thread.speed for thread in queue) / max(len(queue), 1)
+            for thread in queue:
+                thread.speed /= mean
+
+    def let_go(self, thread: _Thread) -> None:
+        """``munmap()`` of the copy."""
+        self.sim.free_batch(thread.copy[: thread.nr], cpu=thread.cpu)
+        for tables in thread.tables:
+            self.sim.free_batch(tables, cpu=thread.cpu)
+        thread.nr = 0
+        thread.tables = []
+
+    def end(self, thread: _Thread) -> None:
+        """The thread exits, and with the last of them the process."""
+        self.let_go(thread)
+        if thread.stack is not None:
+            self.sim.free_batch(thread.stack, cpu=thread.cpu)
+        process = thread.process
+        process.nr_running -= 1
+        if not process.nr_running:
+            for pfns in process.resident:
+                self.sim.free_batch(pfns, cpu=thread.cpu)
+
+    def slice(self, thread: _Thread, may_begin: bool) -> bool:
+        """Let a thread run for a slice; False when it is over."""
+        load = self.load
+        if thread.process.is_dead:
+            return False
+        left = int(load.pages_per_second * load.slice_ns * thread.speed // SECOND_NS) or 1
+        while left:
+            if thread.nr == 0 and not may_begin:
+                return False
+            nr = min(left, load.chunk_pages - thread.nr)
+            got = self.allocate(thread.cpu, nr, "movable", thread.copy[thread.nr : thread.nr + nr])
+            nr_tables = -(-(thread.nr + len(got)) // PTES) - -(-thread.nr // PTES)
+            thread.nr += len(got)
+            if nr_tables:
+                thread.tables.append(self.allocate(thread.cpu, nr_tables, "unmovable"))
+            if len(got) < nr:
+                thread.process.is_dead = True
+                self.nr_killed += 1
+                return False
+            left -= nr
+            if thread.nr == load.chunk_pages:
+                self.let_go(thread)
+        return True
+
+    def run(self) -> Timeline:
+        load, sim = self.load, self.sim
+        begin = now = sim.now_ns
+        samples = []
+        for second in range(load.idle_seconds):
+            samples.append(sim.nr_free_regions())
+            now = begin + (second + 1) * SECOND_NS
+            self.background.advance(now)
+            sim.advance(now)
+        self.start()
+        stop = now + int(load.seconds * SECOND_NS)
+        next_sample = now
+        while any(self.queues.values()):
+            if now >= next_sample:
+                samples.append(sim.nr_free_regions())
+                next_sample += SECOND_NS
+            for queue in self.queues.values():
+                if queue:
+                    thread = queue.popleft()
+                    if self.slice(thread, now < stop):
+                        queue.append(thread)
+                    else:
+                        self.end(thread)
+            now += load.slice_ns
+            self.background.advance(now)
+            sim.advance(now)
+        samples.append(sim.nr_free_regions())
+        sim.drain()
+        return Timeline(
+            free_regions=np.array(samples, np.int64),
+            end_drained=sim.nr_free_regions(),
+            nr_allocs=self.nr_allocs,
+            nr_killed=self.nr_killed,
+            parameters=asdict(load),
+            provenance=sim.provenance(),
+        )
