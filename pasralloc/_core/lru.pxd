@@ -31,5 +31,6 @@ cdef inline pasr_link_t *lru_link(const pasr_zone_t *z, pasr_idx_t idx) noexcept
 
 cdef void lru_add(pasr_memzone_t *mz, pasr_idx_t idx, uint8_t state) noexcept nogil
 cdef void lru_remove(pasr_memzone_t *mz, pasr_idx_t idx) noexcept nogil
+cdef void lru_set(pasr_memzone_t *mz, pasr_idx_t idx, uint8_t state) noexcept nogil
 cdef int lru_check_range(const pasr_memzone_t *mz, pasr_idx_t idx, uint64_t nr, pasr_idx_t *bad) noexcept nogil
 cdef void lru_set_range(pasr_memzone_t *mz, pasr_idx_t idx, uint64_t nr, uint8_t state) noexcept nogil

@@ -48,6 +48,14 @@ cdef void lru_remove(pasr_memzone_t *mz, pasr_idx_t idx) noexcept nogil:
     mz.states[idx] = PASR_PAGE_UNMOVABLE
 
 
+cdef void lru_set(pasr_memzone_t *mz, pasr_idx_t idx, uint8_t state) noexcept nogil:
+    """Set the state of the allocated block at *idx*."""
+    if mz.states[idx] != PASR_PAGE_UNMOVABLE:
+        lru_remove(mz, idx)
+    if state != PASR_PAGE_UNMOVABLE:
+        lru_add(mz, idx, state)
+
+
 cdef int lru_check_range(const pasr_memzone_t *mz, pasr_idx_t idx, uint64_t nr, pasr_idx_t *bad) noexcept nogil:
     """PASR_OK if *nr* pages from *idx* on are whole allocated blocks.
 
@@ -71,8 +79,5 @@ cdef void lru_set_range(pasr_memzone_t *mz, pasr_idx_t idx, uint64_t nr, uint8_t
     """Set the state of all blocks of a range that `lru_check_range` found to be in order."""
     cdef uint64_t at = idx, stop = idx + nr
     while at < stop:
-        if mz.states[at] != PASR_PAGE_UNMOVABLE:
-            lru_remove(mz, <pasr_idx_t> at)
-        if state != PASR_PAGE_UNMOVABLE:
-            lru_add(mz, <pasr_idx_t> at, state)
+        lru_set(mz, <pasr_idx_t> at, state)
         at += <uint64_t> 1 << tag_order(head_tag(mz.zone, <pasr_idx_t> at))

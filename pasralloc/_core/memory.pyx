@@ -1,10 +1,11 @@
 """What can be done to the memory of a simulation from Python: conversions in, exceptions out."""
 
+from cpython.buffer cimport Py_buffer, PyBuffer_Release
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint64_t
 
 from pasralloc._core.batchcalls cimport batch_alloc, batch_free, batch_run, target_t
-from pasralloc._core.boundary cimport as_int
-from pasralloc._core.lru cimport lru_check_range, lru_set_range
+from pasralloc._core.boundary cimport as_int, get_array, integers
+from pasralloc._core.lru cimport lru_check_range, lru_set, lru_set_range
 from pasralloc._core.node cimport node_advance, node_drain, node_free, zone_at
 from pasralloc._core.nodestream cimport place_alloc
 from pasralloc._core.nodetypes cimport PASR_ALLOC_MIN_RESERVE, PASR_NO_ZONE, pasr_memzone_t
@@ -13,7 +14,9 @@ from pasralloc._core.refusal cimport free_refusal, range_refusal
 from pasralloc._core.types cimport (
     PASR_EINVAL, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t, pasr_zone_t,
 )
-from pasralloc._core.zone cimport idx_of, pfn_of, zone_spans
+from pasralloc._core.zone cimport idx_of, pfn_of, zone_free_error, zone_spans
+
+import numpy as np
 
 from pasralloc._core.records import PAGE_STATES
 from pasralloc.choices import unknown
@@ -348,6 +351,47 @@ cdef class Memory(MemoryBase):
                 "is not in use")
             raise ValueError(f"pfn {pfn_of(mz.zone, bad):#x} {why}: expected whole allocated blocks")
         lru_set_range(mz, idx_of(mz.zone, first), count, <uint8_t> number)
+
+    def set_page_states(self, pfns, state):
+        """Say what reclaim and migration may do with many blocks in use.
+
+        Parameters
+        ----------
+        pfns : array_like of int64, shape (n,)
+            First pages of allocated blocks. They become the youngest of their list, in this order.
+        state : {"unmovable", "movable", "clean", "dirty", "pinned"}
+            As for `set_page_state`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit, or an entry does not head an allocated block; nothing is changed.
+        RuntimeError
+            If another thread's call is at work.
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t i
+        cdef int64_t pfn
+        cdef uint32_t at
+        cdef uint8_t number
+        if state not in PAGE_STATES:
+            raise ValueError(unknown("state", state, PAGE_STATES))
+        number = PAGE_STATES.index(state)
+        # A copy: another thread may change the array.
+        get_array(np.array(integers(pfns, "pfns")), &view, "pfns", "int64", False)
+        try:
+            self.turn.refuse_if_taken()
+            for i in range(view.shape[0]):
+                pfn = (<int64_t *> view.buf)[i]
+                at = zone_at(&self.c, pfn)
+                if at == PASR_NO_ZONE or zone_free_error(self.c.zones[at].zone, pfn, -1) != PASR_OK:
+                    raise ValueError(f"pfns[{i}], {pfn:#x}, does not head an allocated block")
+            for i in range(view.shape[0]):
+                pfn = (<int64_t *> view.buf)[i]
+                at = zone_at(&self.c, pfn)
+                lru_set(&self.c.zones[at], idx_of(self.c.zones[at].zone, pfn), number)
+        finally:
+            PyBuffer_Release(&view)
 
     def drain(self):
         """Give all pages on all pagesets back to their zones, as ``drain_all_pages()`` does; return how many."""
