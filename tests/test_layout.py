@@ -61,6 +61,7 @@ CORE = [
     "geometry",
     "snapshot",
     "batchcalls",
+    "rangecalls",
     "zonebase",
     "zoneranges",
     "zonepagesets",

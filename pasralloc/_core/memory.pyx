@@ -9,10 +9,10 @@ from pasralloc._core.lru cimport lru_check_range, lru_set, lru_set_range
 from pasralloc._core.node cimport node_advance, node_drain, node_free, zone_at
 from pasralloc._core.nodestream cimport place_alloc
 from pasralloc._core.nodetypes cimport PASR_ALLOC_MIN_RESERVE, PASR_NO_ZONE, pasr_memzone_t
-from pasralloc._core.ranges cimport zone_take_range
-from pasralloc._core.refusal cimport free_refusal, range_refusal
+from pasralloc._core.rangecalls cimport as_any_migratetype, retype_pages, take_pages
+from pasralloc._core.refusal cimport free_refusal
 from pasralloc._core.types cimport (
-    PASR_EINVAL, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t, pasr_zone_t,
+    PASR_EINVAL, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport idx_of, pfn_of, zone_free_error, zone_spans
 
@@ -301,13 +301,18 @@ cdef class Memory(MemoryBase):
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
         cdef pasr_zone_t *z = self.c.zones[self.zone_number(first)].zone
-        cdef int64_t result
-        number = self.first.as_migratetype(migratetype)
+        cdef int number = self.first.as_migratetype(migratetype)
         self.turn.refuse_if_taken()
-        result = zone_take_range(z, first, count, number)
-        if result < 0:
-            raise ValueError(range_refusal(z, first, count, PASR_FREE))
-        return result
+        return take_pages(z, first, count, number)
+
+    def set_pageblocks(self, pfn, nr, migratetype):
+        """Give whole pageblocks of one zone another migratetype; as `Zone.set_pageblocks`."""
+        cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
+        cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
+        cdef pasr_zone_t *z = self.c.zones[self.zone_number(first)].zone
+        cdef int number = as_any_migratetype(migratetype, self.first.migratetypes)
+        self.turn.refuse_if_taken()
+        retype_pages(z, first, count, number)
 
     def set_page_state(self, pfn, nr, state):
         """Say what reclaim and migration may do with blocks in use.

@@ -16,6 +16,7 @@ from pasralloc._core.nodetypes cimport (
     PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_RECLAIMED, pasr_lru_t, pasr_memzone_t,
     pasr_reclaimed_t,
 )
+from pasralloc._core.reserves cimport reserve_setup
 from pasralloc._core.snapshot cimport digest_of
 from pasralloc._core.types cimport PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_RULES_CLAIM, PASR_TOP_MASK
 from pasralloc._core.zone cimport idx_of
@@ -107,6 +108,9 @@ cdef class MemoryBase:
             mz = &self.c.zones[i]
             mz.zone = &zone.c
             zone.c.boost_max = plan.boost_max
+            if plan.nr_reserve:
+                reserve_setup(&zone.c, plan.nr_reserve)
+                zone.forget_changes()
             mz.nid = plan.nid
             mz.type = plan.type
             mz.kswapd_cpu = plan.kswapd_cpu

@@ -68,6 +68,7 @@ class ZonePlan(NamedTuple):
     boost_max: int  # pages
     lowmem_reserve: tuple[int, int, int, int]  # pages, by the highest type of the request
     kswapd_cpu: int
+    nr_reserve: int  # RESERVE pageblocks to set aside
 
 
 ZONE_TYPES = ("DMA", "DMA32", "Normal", "Movable")

@@ -3,19 +3,14 @@
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 from pasralloc._core.boundary cimport as_int
-from pasralloc._core.ranges cimport (
-    zone_add_pages, zone_set_pageblocks, zone_split_allocated, zone_take_range,
-)
+from pasralloc._core.rangecalls cimport as_any_migratetype, retype_pages, take_pages
+from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated
 from pasralloc._core.reserves cimport highatomic_unreserve, reserve_setup
 from pasralloc._core.refusal cimport free_refusal, range_refusal
 from pasralloc._core.snapshot cimport ZoneSnapshot
-from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_FREE, PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_OK,
-    PASR_RULES_STEAL, PASR_TOP_PAGES,
-)
+from pasralloc._core.types cimport PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_OK, PASR_RULES_STEAL
 
 from pasralloc.sizing import min_watermark
-from pasralloc.choices import unknown
 from pasralloc.errors import InvalidFree
 
 
@@ -48,12 +43,8 @@ cdef class ZoneRanges(ZoneBase):
         cdef int number = self.as_migratetype(migratetype)
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        cdef int64_t result
         self.refuse_if_busy()
-        result = zone_take_range(&self.c, first, count, number)
-        if result < 0:
-            raise ValueError(range_refusal(&self.c, first, count, PASR_FREE))
-        return result
+        return take_pages(&self.c, first, count, number)
 
     def split_allocated(self, pfn, order=0):
         """Turn an allocated block into blocks of *order*, each of which can be freed alone.
@@ -131,27 +122,11 @@ cdef class ZoneRanges(ZoneBase):
         RuntimeError
             If another thread's call owns the zone.
         """
-        cdef int number
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        cdef int error
-        if isinstance(migratetype, str):
-            if migratetype not in self.migratetypes:
-                raise ValueError(unknown("migratetype", migratetype, self.migratetypes))
-            number = self.migratetypes.index(migratetype)
-        else:
-            number = <int> as_int(migratetype, "migratetype", 0, PASR_NR_MIGRATETYPES - 1)
+        cdef int number = as_any_migratetype(migratetype, self.migratetypes)
         self.refuse_if_busy()
-        error = zone_set_pageblocks(&self.c, first, count, number)
-        if error == PASR_EDOM:
-            raise ValueError(
-                f"{count} pages from pfn {first:#x} are not whole pageblocks of {1 << self.c.pageblock_order} pages")
-        if error == PASR_EBUSY:
-            raise ValueError(
-                f"a free block reaches beyond the {count} pages from pfn {first:#x}; choose multiples of"
-                f" {PASR_TOP_PAGES} pages, or allocate it first")
-        if error != PASR_OK:
-            raise ValueError(range_refusal(&self.c, first, count, PASR_FREE))
+        retype_pages(&self.c, first, count, number)
 
     def setup_reserve(self, min_wmark=None):
         """Set RESERVE pageblocks aside, as Linux 3.9 does at boot.

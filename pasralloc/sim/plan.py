@@ -15,6 +15,7 @@ from pasralloc.machine.topology import ZONE_NAMES, MemoryRegion, ZoneSpan
 from pasralloc.policy.presets import Policy
 from pasralloc.sizing import Pagesets
 
+MAX_RESERVE = 2  # pageblocks per zone that 3.9 sets aside at boot
 RECLAIM = ("region-blind", "high-region-first")
 
 
@@ -139,6 +140,9 @@ def plans_of(
                 boost_max=mark.boost_max,
                 lowmem_reserve=mark.lowmem_reserve,
                 kswapd_cpu=min(machine.node(span.nid).cpus, default=0),
+                nr_reserve=min(-(-mark.min >> machine.pageblock_order), MAX_RESERVE)
+                if policy.kernel == "3.9"
+                else 0,
             )
         )
     return plans

@@ -50,7 +50,11 @@ class Background:
         if not 0 <= self.pages_per_second < float("inf"):
             raise ValueError(f"pages_per_second must be 0 or more, got {self.pages_per_second}")
         check_range("burst", self.burst, 1, 1 << 20)
-        if len(self.shares) != len(TYPES) or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-9:
+        if (
+            len(self.shares) != len(TYPES)
+            or min(self.shares) < 0
+            or abs(sum(self.shares) - 1) > 1e-9
+        ):
             raise ValueError(f"shares must be three numbers that add up to 1, got {self.shares}")
         if not self.lifetime_s > 0:
             raise ValueError(f"lifetime_s must be positive, got {self.lifetime_s}")

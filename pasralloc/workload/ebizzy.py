@@ -142,16 +142,14 @@ class _Run:
 
     def allocate(self, cpu: int, nr: int, kind: str, out: np.ndarray | None = None) -> np.ndarray:
         """*nr* single pages, or as many as there are."""
-        pfns = self.sim.alloc_batch(
-            self.single[:nr], kind, out, nid=self.nids[cpu], cpu=cpu
-        )
+        pfns = self.sim.alloc_batch(self.single[:nr], kind, out, nid=self.nids[cpu], cpu=cpu)
         if nr and pfns[-1] < 0:
             pfns = pfns[pfns >= 0]
         self.nr_allocs += len(pfns)
         return pfns
 
     def start(self) -> None:
-        """Processes with their chunks, and threads that have not begun."""
+        """Make the processes with their chunks, and threads that have not begun."""
         load, cpus = self.load, list(self.nids)
         speeds = self.sim.rng.lognormal(0.0, load.speed_sigma, load.processes * load.threads)
         for number in range(load.processes):
@@ -184,7 +182,7 @@ class _Run:
         thread.tables = []
 
     def end(self, thread: _Thread) -> None:
-        """The thread exits, and with the last of them the process."""
+        """End a thread, and with the last of them the process."""
         self.let_go(thread)
         if thread.stack is not None:
             self.sim.free_batch(thread.stack, cpu=thread.cpu)
