@@ -48,7 +48,7 @@ _WHERE = {
 
 
 # Subpackages reachable as attributes without an import of their own.
-_SUBPACKAGES = ("dram",)
+_SUBPACKAGES = ("dram", "machine")
 
 
 def get_include() -> str:

@@ -1,4 +1,5 @@
 from pasralloc import dram as dram
+from pasralloc import machine as machine
 from pasralloc._core.batchcalls import OP_DTYPE as OP_DTYPE
 from pasralloc._core.memory import ALLOC_MIN_RESERVE as ALLOC_MIN_RESERVE
 from pasralloc._core.memorybase import MemoryZone as MemoryZone

@@ -199,7 +199,7 @@ def test_every_public_name_resolves_and_is_documented():
 
     names = [name for name in dir(pasralloc) if not name.startswith("_")]
     assert {"Zone", "Trace", "replay", "compare", "OP_DTYPE"} <= set(names)
-    for package in (pasralloc, pasralloc.dram):
+    for package in (pasralloc, pasralloc.dram, pasralloc.machine):
         for name in package._WHERE:
             value = getattr(package, name)
             assert not callable(value) or value.__doc__, name

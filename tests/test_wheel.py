@@ -110,6 +110,7 @@ def test_the_installed_wheel_works_outside_the_checkout(installed):
         "zone = pa.Zone(1 << 16, region_pages=1 << 13)\n"
         "zone.free(zone.alloc(3)); zone.check()\n"
         "assert len(pa.dram.part_ids()) == 16 and pa.dram.part('ddr3_1600_4Gb_x8').banks == 8\n"
+        "assert pa.Machine.preset('phone-8g').nr_cpus == 8\n"
         "print(len(pa.Trace.sample('t1')))\n"
     )
     done = run(

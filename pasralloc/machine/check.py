@@ -33,10 +33,17 @@ def show(pages: Range) -> str:
 def problems_of(machine: Machine) -> list[tuple[str, str]]:
     """Every problem of a machine: place and what is wrong there; empty if there is none."""
     found = [*_options(machine), *_cpus(machine.nodes), *_distances(machine.nodes)]
-    inside = [problem for i, node in enumerate(machine.nodes) for problem in _node(i, node)]
-    if not inside:  # only what is sound in itself can be compared
-        inside = [*_between(machine.nodes)]
-    return found + inside
+    sound = []
+    for i, node in enumerate(machine.nodes):
+        shape = [*_shape(i, node)]
+        found += shape
+        if not shape:  # or comparisons would mean nothing
+            sound.append((i, node))
+            found += _content(i, node)
+    found += _between(sound)
+    if len(sound) == len(machine.nodes):
+        found += _managed(machine.nodes)
+    return found
 
 
 def _options(machine: Machine) -> Problems:
@@ -102,10 +109,9 @@ def _distances(nodes: Sequence[Node]) -> Problems:
                 )
 
 
-def _ascending(place: str, ranges: Sequence[Range]) -> Problems:
+def _ascending(places: Sequence[str], ranges: Sequence[Range]) -> Problems:
     """Problems of ranges that should be proper, ascending and disjoint."""
-    for k, (start, end) in enumerate(ranges):
-        where = f"{place}[{k}]"
+    for k, (where, (start, end)) in enumerate(zip(places, ranges, strict=True)):
         if not 0 <= start < end <= MAX_PFN:
             yield (
                 where,
@@ -113,48 +119,53 @@ def _ascending(place: str, ranges: Sequence[Range]) -> Problems:
             )
         elif k and start < ranges[k - 1][1]:
             problem = "overlaps" if end > ranges[k - 1][0] else "must come before"
-            yield where, f"{show((start, end))} {problem} {place}[{k - 1}], {show(ranges[k - 1])}"
+            yield where, f"{show((start, end))} {problem} {places[k - 1]}, {show(ranges[k - 1])}"
 
 
-def _node(i: int, node: Node) -> Problems:
-    """Problems of a node for itself."""
-    limits = [(start, end) for _, start, end in node.zones]
-    found = [
-        *_ascending(f"node[{i}].memory", node.memory),
-        *_ascending(f"node[{i}].reserved", node.reserved),
-        *_ascending(f"node[{i}].zones", limits),
-        *_ascending(f"node[{i}].regions", node.regions),
-        *_names(i, node),
-    ]
-    yield from found
+def _shape(i: int, node: Node) -> Problems:
+    """Problems of the ranges of a node as such."""
+    yield from _ascending(
+        [f"node[{i}].zones.{name}" for name, _, _ in node.zones],
+        [(start, end) for _, start, end in node.zones],
+    )
+    for what, ranges in (
+        ("memory", node.memory),
+        ("reserved", node.reserved),
+        ("regions", node.regions),
+    ):
+        yield from _ascending([f"node[{i}].{what}[{k}]" for k in range(len(ranges))], ranges)
+    yield from _names(i, node)
     for k, region in enumerate(node.regions):
         if region[0] % BLOCK_PAGES or region[1] % BLOCK_PAGES:
             yield (
                 f"node[{i}].regions[{k}]",
                 f"a region must begin and end at a multiple of {BLOCK_PAGES} pages, got {show(region)}",
             )
-    if found:
-        return
+
+
+def _content(i: int, node: Node) -> Problems:
+    """Problems of the ranges of a node with each other."""
+    limits = [(start, end) for _, start, end in node.zones]
     for k, pages in enumerate(node.reserved):
         if subtract((pages,), node.memory):
             yield f"node[{i}].reserved[{k}]", f"{show(pages)} is not all in the memory of the node"
     for k, pages in enumerate(node.memory):
-        for what, ranges in (("zone", limits), ("region", node.regions)):
+        for what, ranges in (("zone", limits), ("region", [*node.regions])):
             for rest in subtract((pages,), ranges):
                 yield f"node[{i}].memory[{k}]", f"{show(rest)} belongs to no {what} of the node"
-    for k, (name, start, end) in enumerate(node.zones):
-        yield from _size(f"node[{i}].zones[{k}]", node, name, round_outwards(start, end))
+    for name, start, end in node.zones:
+        yield from _size(f"node[{i}].zones.{name}", node, name, round_outwards(start, end))
 
 
 def _names(i: int, node: Node) -> Problems:
     known = [zone for zone in node.zones if zone[0] in ZONE_NAMES]
-    for k, (name, _, _) in enumerate(node.zones):
+    for name, _, _ in node.zones:
         if name not in ZONE_NAMES:
-            yield f"node[{i}].zones[{k}]", unknown("name", name, ZONE_NAMES)
+            yield f"node[{i}].zones.{name}", unknown("the name of a zone", name, ZONE_NAMES)
     for (below, _, _), (name, _, _) in itertools.pairwise(known):
         if ZONE_NAMES.index(name) <= ZONE_NAMES.index(below):
             yield (
-                f"node[{i}].zones",
+                f"node[{i}].zones.{name}",
                 f"zones must come in the order {', '.join(ZONE_NAMES)}, {name} comes after {below}",
             )
 
@@ -173,14 +184,16 @@ def _size(place: str, node: Node, name: str, span: Range) -> Problems:
         yield place, f"zone {name} has {nr} regions, at most {MAX_REGIONS} are possible"
 
 
-def _between(nodes: Sequence[Node]) -> Problems:
+def _between(nodes: Sequence[tuple[int, Node]]) -> Problems:
     """Problems of nodes with each other, and of zones that share a block."""
     spans = sorted(
-        (round_outwards(start, end), (start, end), f"node[{i}].zones[{k}]", name)
-        for i, node in enumerate(nodes)
-        for k, (name, start, end) in enumerate(node.zones)
+        (round_outwards(start, end), (start, end), f"node[{i}].zones.{name}", name)
+        for i, node in nodes
+        for name, start, end in node.zones
     )
-    for (below, exact, place, name), (above, other, where, second) in itertools.pairwise(spans):
+    widest = spans[0] if spans else ((0, 0), (0, 0), "", "")
+    for span in spans[1:]:
+        (below, exact, place, name), (above, other, where, second) = widest, span
         if other[0] < exact[1]:
             yield where, f"zone {second} {show(other)} overlaps zone {name} {show(exact)}, {place}"
         elif above[0] < below[1]:
@@ -189,13 +202,28 @@ def _between(nodes: Sequence[Node]) -> Problems:
                 f"zone {second} {show(other)} shares the block of {BLOCK_PAGES} pages at {above[0]:#x}"
                 f" with zone {name} {show(exact)}, {place}",
             )
-    for i, node in enumerate(nodes):
-        for j, other_node in enumerate(nodes):
+        widest = max(widest, span, key=lambda span: span[1][1])
+    for i, node in nodes:
+        for j, other_node in nodes:
+            shared = intersect(node.memory, other_node.memory)
             if i < j:
-                for pages in intersect(node.memory, other_node.memory):
+                for pages in shared:
                     yield f"node[{j}].memory", f"{show(pages)} is also in node[{i}].memory"
-            if i != j:
+            if i != j and not shared:
                 yield from _crossing(i, node, j, other_node)
+
+
+def _crossing(i: int, node: Node, j: int, other: Node) -> Problems:
+    pieces = intersect(node.regions, other.memory)
+    for k in sorted({bisect_right(node.regions, (start, MAX_PFN)) - 1 for start, _ in pieces}):
+        yield (
+            f"node[{i}].regions[{k}]",
+            f"region {show(node.regions[k])} crosses into the memory of node[{j}]",
+        )
+
+
+def _managed(nodes: Sequence[Node]) -> Problems:
+    """Watermarks are shares of the memory below Movable, so there must be some."""
     managed = sum(
         total(subtract(intersect(node.memory, ((start, end),)), node.reserved))
         for node in nodes
@@ -204,12 +232,3 @@ def _between(nodes: Sequence[Node]) -> Problems:
     )
     if nodes and not managed:
         yield "node", "a zone other than Movable must have managed pages"
-
-
-def _crossing(i: int, node: Node, j: int, other: Node) -> Problems:
-    for start, _ in intersect(node.regions, other.memory):
-        k = bisect_right(node.regions, (start, MAX_PFN)) - 1
-        yield (
-            f"node[{i}].regions[{k}]",
-            f"region {show(node.regions[k])} crosses into the memory of node[{j}]",
-        )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pasralloc.choices import unknown
 from pasralloc.errors import MachineError
 from pasralloc.machine import watermarks as formulas
 from pasralloc.machine.check import problems_of
+from pasralloc.machine.presets import preset_names, preset_path
+from pasralloc.machine.ranges import Range
+from pasralloc.machine.regions import assign
+from pasralloc.machine.tomlfile import format_machine, read_fields
 from pasralloc.machine.topology import ZONE_NAMES, Node, ZoneSpan, zones_of
 from pasralloc.machine.watermarks import ZoneWatermarks
 from pasralloc.sizing import Pagesets
@@ -82,6 +88,75 @@ class Machine:
         )
         highest = max(cpu for node in self.nodes for cpu in node.cpus)
         object.__setattr__(self, "nr_cpus", highest + 1)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Machine:
+        """Read a machine from a TOML file; docs/machine.md describes the format.
+
+        Raises
+        ------
+        MachineError
+            If anything is wrong with it: all problems, each with its place in the file.
+        OSError
+            If the file cannot be read.
+        """
+        arguments, problems = read_fields(path)
+        try:
+            machine = cls(**arguments)
+        except MachineError as error:
+            problems += error.problems
+        if problems:
+            raise MachineError(str(path), problems)
+        return machine
+
+    @classmethod
+    def preset(cls, name: str) -> Machine:
+        """Return a machine that comes with the package.
+
+        Parameters
+        ----------
+        name : str
+            One of `presets`.
+
+        Raises
+        ------
+        MachineError
+            If there is none of this name.
+
+        Examples
+        --------
+        >>> [zone.managed for zone in Machine.preset("sandybridge-128g-2013").zones]
+        [3840, 396632, 15989951, 16505752]
+        """
+        return cls.from_toml(preset_path(name))
+
+    @staticmethod
+    def presets() -> tuple[str, ...]:
+        """Names of the machines that come with the package; docs/machine.md describes them."""
+        return preset_names()
+
+    def to_toml(self) -> str:
+        """Write the machine in the format that `from_toml` reads."""
+        return format_machine(self)
+
+    def with_regions(self, regions: Sequence[Range]) -> Machine:
+        """Return the same machine with other regions, such as those of a firmware table.
+
+        Parameters
+        ----------
+        regions : sequence of (start, end)
+            Ascending and disjoint, in pfns, of whole blocks of 1024 pages. Those without
+            memory are dropped.
+
+        Raises
+        ------
+        MachineError
+            If they do not fit the memory or cross nodes.
+        """
+        nodes, problems = assign(self.nodes, regions)
+        if problems:
+            raise MachineError(self.name, problems)
+        return replace(self, nodes=nodes)
 
     def node(self, nid: int) -> Node:
         """Return a node by its number.
