@@ -10,8 +10,13 @@ _WHERE = {
     "Machine": "machine",
     "MemoryRegion": "topology",
     "Node": "topology",
+    "PowerNode": "mpst",
+    "PowerState": "mpst",
+    "PowerTable": "mpst",
     "ZoneSpan": "topology",
     "ZoneWatermarks": "watermarks",
+    "memory_from_devicetree": "devicetree",
+    "regions_from_mpst": "mpst",
     "regular": "regions",
 }
 

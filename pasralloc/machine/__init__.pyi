@@ -1,4 +1,9 @@
+from pasralloc.machine.devicetree import memory_from_devicetree as memory_from_devicetree
 from pasralloc.machine.machine import Machine as Machine
+from pasralloc.machine.mpst import PowerNode as PowerNode
+from pasralloc.machine.mpst import PowerState as PowerState
+from pasralloc.machine.mpst import PowerTable as PowerTable
+from pasralloc.machine.mpst import regions_from_mpst as regions_from_mpst
 from pasralloc.machine.regions import regular as regular
 from pasralloc.machine.topology import MemoryRegion as MemoryRegion
 from pasralloc.machine.topology import Node as Node
