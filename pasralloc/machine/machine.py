@@ -10,6 +10,7 @@ from pasralloc.choices import unknown
 from pasralloc.errors import MachineError
 from pasralloc.machine import watermarks as formulas
 from pasralloc.machine.check import problems_of
+from pasralloc.machine.host import REGION_PAGES, read_host
 from pasralloc.machine.presets import preset_names, preset_path
 from pasralloc.machine.ranges import Range
 from pasralloc.machine.regions import assign
@@ -17,6 +18,7 @@ from pasralloc.machine.tomlfile import format_machine, read_fields
 from pasralloc.machine.topology import ZONE_NAMES, Node, ZoneSpan, zones_of
 from pasralloc.machine.watermarks import ZoneWatermarks
 from pasralloc.sizing import Pagesets
+from pasralloc.units import format_pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,47 @@ class Machine:
         if problems:
             raise MachineError(str(path), problems)
         return machine
+
+    @classmethod
+    def from_host(cls, root: str | Path = "/", *, region_pages: int = REGION_PAGES) -> Machine:
+        """Read the machine that this program runs on.
+
+        Parameters
+        ----------
+        root : path, default "/"
+            Where ``proc`` and ``sys`` are.
+        region_pages : int, default 131072
+            Pages of a region, where the firmware describes none; 512 MiB as in the
+            sorted-buddy series.
+
+        Returns
+        -------
+        machine : Machine
+            Its `notes` say what could not be read and what was assumed instead.
+
+        Raises
+        ------
+        MachineError
+            If the zones cannot be told, as on another kernel, or are of a kind that cannot be
+            described: nodes or zones that lie inside each other.
+
+        Notes
+        -----
+        From ``zoneinfo``, ``iomem``, ``pagetypeinfo`` and ``sys/vm`` of /proc, and ``node``,
+        ``memory`` and the ACPI table MPST of /sys. Addresses need root.
+        """
+        arguments, regions = read_host(root, region_pages)
+        try:
+            machine = cls(**arguments)
+        except MachineError as error:
+            raise MachineError(str(root), error.problems) from None
+        if not regions:
+            return machine
+        try:
+            return machine.with_regions(regions)
+        except MachineError as error:
+            note = f"regions of {format_pages(region_pages)} are taken; those of the firmware do not fit: {error}"
+            return replace(machine, notes=(*machine.notes, note))
 
     @classmethod
     def preset(cls, name: str) -> Machine:
