@@ -293,6 +293,12 @@ class TestPagesets:
     def test_a_node_without_cpus_is_shared_by_all(self):
         assert machine(*two_nodes({}, {"cpus": ()})).pagesets("6.12")[1].high_max == GIB // 8 // 2
 
+    def test_a_high_low_watermark_is_shared_by_the_cpus_of_the_node(self):
+        nodes = two_nodes({"cpus": (0,)}, {"cpus": (1, 2, 3)})
+        first, second = machine(*nodes, min_free_kbytes=400_000).pagesets("6.12")
+        assert (first.high, first.high_max) == (62500, 62500), "never less than the lower limit"
+        assert (second.high, second.high_max) == (62500 // 3, 62500 // 3)
+
     def test_many_cpus_get_four_batches(self):
         pagesets = machine(node(cpus=tuple(range(4096)))).pagesets("6.12")[0]
         assert (pagesets.batch, pagesets.high, pagesets.high_max) == (63, 252, 252)

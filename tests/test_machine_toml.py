@@ -1,5 +1,8 @@
 """Machines in TOML: the format, its strictness, and the presets."""
 
+import doctest
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from machines import GIB, machines
@@ -150,6 +153,27 @@ def test_problems_of_kinds_come_at_once(tmp_path):
 def test_lists_of_cpus_are_read_as_written(some):
     for one in some.nodes:
         assert parse_cpus(format_cpus(one.cpus)) == one.cpus
+
+
+class TestPage:
+    """docs/machine.md says what is so."""
+
+    PAGE = Path(__file__).parent.parent / "docs" / "machine.md"
+
+    def test_the_examples_run(self):
+        examples = doctest.DocTestParser().get_doctest(
+            self.PAGE.read_text(encoding="utf-8").replace("\n```", ""), {}, "machine", None, 0
+        )
+        assert len(examples.examples) > 9
+        assert doctest.DocTestRunner().run(examples).failed == 0
+
+    def test_the_file_is_one(self, tmp_path):
+        text = self.PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+        assert [len(z.regions) for z in read(tmp_path, text).zones] == [1, 7, 2, 2]
+
+    def test_every_preset_is_listed(self):
+        text = self.PAGE.read_text(encoding="utf-8")
+        assert all(f"| `{name}` |" in text for name in pa.Machine.presets())
 
 
 class TestPresets:

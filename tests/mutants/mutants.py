@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.above_lists import MUTANTS as ABOVE_LISTS
 from tests.mutants.dram import MUTANTS as DRAM
+from tests.mutants.machine import MUTANTS as MACHINES
 from tests.mutants.mutant import MACHINE, Mutant
 
 ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
@@ -15,6 +16,7 @@ REPLAY = "tests/test_replay.py"
 MUTANTS = [
     *ABOVE_LISTS,
     *DRAM,
+    *MACHINES,
     Mutant(
         "_core/bits.pxd",
         "    if leaf[region >> 6] == 0:\n        root[0]",
