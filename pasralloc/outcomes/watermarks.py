@@ -24,9 +24,7 @@ def run(*, seed: int = 0) -> Outcome:
         known: there `min_free_kbytes` is chosen to meet it, and only low and high are computed.
     """
     machine = Machine.preset("sandybridge-128g-2013")
-    at = next(
-        i for i, zone in enumerate(machine.zones) if (zone.nid, zone.name) == (0, "Normal")
-    )
+    at = next(i for i, zone in enumerate(machine.zones) if (zone.nid, zone.name) == (0, "Normal"))
     sharing = sum(zone.managed for zone in machine.zones)
     pages = -(-WATERMARKS["v4"][0] * sharing // machine.zones[at].managed)
     machines = {"v3": machine, "v4": replace(machine, min_free_kbytes=4 * pages)}
