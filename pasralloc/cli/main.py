@@ -16,6 +16,8 @@ from pasralloc import __version__
 VERBS = {
     "compare": "One trace, several policies, one table.",
     "parts": "DRAM parts and what their states cost.",
+    "reproduce": "A published experiment, published and own numbers side by side.",
+    "synth": "A seeded workload on a machine, under several policies.",
 }
 
 BAD_INPUT = 3

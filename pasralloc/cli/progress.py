@@ -52,3 +52,18 @@ def status() -> Iterator[Callable[[str], None]]:
         return
     with console.status("") as line:
         yield lambda name: line.update(f"replaying under {name}")
+
+
+@contextmanager
+def runs() -> Iterator[Callable[[int, int], None]]:
+    """Show how many runs of how many are done."""
+    with Progress(
+        TextColumn("runs"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

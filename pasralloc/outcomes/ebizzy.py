@@ -92,8 +92,8 @@ def _noted(
 def curve_distance(ours: Sequence[int], published: Sequence[int]) -> float:
     """Mean difference of two curves in regions, each as a share of its own start, times the published start."""
     length = min(len(ours), len(published))
-    one = np.array(ours[: length - 1] + [ours[-1]], float) / ours[0]
-    other = np.array(list(published[: length - 1]) + [published[-1]], float) / published[0]
+    one = np.array([*ours[: length - 1], ours[-1]], np.float64) / ours[0]
+    other = np.array([*published[: length - 1], published[-1]], np.float64) / published[0]
     return round(float(abs(one - other).mean()) * published[0], 1)
 
 

@@ -32,7 +32,7 @@ POLICIES = {
 
 
 def machine_of(version: str) -> Machine:
-    """The box, with the present pages of that version's table."""
+    """Make the box, with the present pages of that version's table."""
     machine = Machine.preset("x86-8g-2013")
     if version == "v2":
         return machine
@@ -49,7 +49,7 @@ def machine_of(version: str) -> Machine:
 
 
 def simulation_of(version: str, policy: Policy, seed: int) -> Simulation:
-    """The box in the state that the table starts with."""
+    """Bring the box into the state that the table starts with."""
     sim = Simulation(machine_of(version), policy, seed=seed)
     table = sim.regions()
     table = table[table["zone"] == "Normal"]
@@ -84,7 +84,7 @@ def run(*, seed: int = 0) -> Outcome:
         *ours* has a table per version and policy of the shape of the published one.
     """
     ours: dict[str, dict[str, list[list[int]]]] = {}
-    checks = {}
+    checks: dict[str, bool] = {}
     for version, published in PAGETEST.items():
         load = Pagetest(
             requests=PAGETEST_REQUESTS, overhead_pages=ASSUMED[version]["overhead_pages"]

@@ -12,6 +12,7 @@ from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
 
 TOP_ORDER = 10
+TOP_PAGES = 1024
 SINGLES = 512  # pages of a block of the largest order of which every second is free
 PARKED = 6  # where `Zone.blocks` tells the migratetype of a block of a parked region
 TYPES = ("unmovable", "movable", "reclaimable")
@@ -42,8 +43,8 @@ class Ageing:
     -----
     Of the free blocks of the largest order some, chosen at random, stay as they are, as many as *index*
     leaves of the free pages. Of others, chosen likewise, every second page is taken, so that
-    nothing merges. All other free memory is taken whole. The index that results is off by less than 2 where
-    enough blocks are free at the start.
+    nothing merges. All other free memory is taken whole. Where enough blocks are free at the start, the
+    index that results is off by what 4 MiB are of the free memory.
 
     References
     ----------
@@ -87,17 +88,17 @@ class Ageing:
         ]
         whole = sim.rng.permutation(free["pfn"][free["order"] == TOP_ORDER])
         wanted = int(sum(zone.managed for zone in sim.zones) * self.free_share)
-        nr_whole = min(round(wanted * (1000 - self.index) / 1000) >> TOP_ORDER, len(whole))
-        nr_split = min((wanted - (nr_whole << TOP_ORDER)) // SINGLES, len(whole) - nr_whole)
+        nr_split = min(round(wanted * self.index / 1000 / SINGLES), len(whole))
+        nr_whole = min(round((wanted - nr_split * SINGLES) / TOP_PAGES), len(whole) - nr_split)
         kinds = sim.rng.choice(TYPES, nr_split, p=self.shares)
         for pfn, kind in zip(
             whole[nr_whole : nr_whole + nr_split].tolist(), kinds.tolist(), strict=True
         ):
-            sim.set_pageblocks(pfn, 1 << TOP_ORDER, kind)
-            for page in range(pfn + 1, pfn + (1 << TOP_ORDER), 2):
+            sim.set_pageblocks(pfn, TOP_PAGES, kind)
+            for page in range(pfn + 1, pfn + TOP_PAGES, 2):
                 sim.take_range(page, 1, kind)
         for pfn in whole[nr_whole + nr_split :].tolist():
-            sim.take_range(pfn, 1 << TOP_ORDER)
+            sim.take_range(pfn, TOP_PAGES)
         for block in free[free["order"] < TOP_ORDER]:
             sim.take_range(int(block["pfn"]), 1 << int(block["order"]))
         nr_blocks = np.sum([zone.buddyinfo() for zone in sim.zones], axis=0)

@@ -1,0 +1,191 @@
+"""Published experiments: tables as published, statements about own numbers, and how distances are taken."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pasralloc.outcomes import ebizzy, hierarchy, pagetest, regionsearch, watermarks
+from pasralloc.outcomes.published import CURVES, END_LISTS, HIERARCHY, PAGETEST
+from pasralloc.report.sparkline import sparkline
+from pasralloc.workload.background import Background
+from pasralloc.workload.ebizzy import Ebizzy
+
+
+def test_curves_have_a_sample_per_second():
+    assert {len(curve) for curve in CURVES.values()} == {76}
+    ends = {name: (curve[0], min(curve), curve[-1]) for name, curve in CURVES.items()}
+    assert ends == {
+        "v3 vanilla": (242, 15, 18),
+        "v3 patched": (238, 21, 121),
+        "v4 vanilla": (214, 4, 8),
+        "v4 patched": (210, 5, 202),
+    }
+
+
+def test_free_lists_hold_as_many_pages_as_the_mail_says():
+    pages = sum(
+        nr << order
+        for blocks in END_LISTS["v3 vanilla"].values()
+        for order, nr in enumerate(blocks)
+    )
+    # 2 RESERVE blocks of order 10 beside them. The counts are of two moments.
+    assert abs(15_751_188 - pages - 2048) < 100
+
+
+class TestPagetest:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def outcome():
+        return pagetest.run()
+
+    def test_every_statement_holds(self, outcome):
+        assert [name for name, holds in outcome.checks.items() if not holds] == []
+        assert len(outcome.checks) == 17
+
+    def test_tables_have_the_published_shape(self, outcome):
+        for version, published in PAGETEST.items():
+            for table in outcome.ours[version].values():
+                assert np.shape(table) == np.shape(published)
+                assert table[0] == published[0]
+
+    def test_present_pages_are_those_of_the_mail(self):
+        for version, first, last in (("v1", 16, 131056), ("v2", 1, 131071)):
+            zone = next(z for z in pagetest.machine_of(version).zones if z.name == "Normal")
+            present = [region.present for region in zone.regions]
+            assert present == [first, *[131072] * 7, last]
+
+
+def test_the_hierarchy_opens_a_region_at_the_low_watermark():
+    outcome = hierarchy.run()
+    assert all(outcome.checks.values()), outcome.checks
+    assert outcome.ours["regions"][:2] == HIERARCHY[:2]
+
+
+def test_watermarks_are_those_of_the_mails():
+    outcome = watermarks.run()
+    assert outcome.ours == outcome.published
+
+
+def test_a_search_takes_two_words():
+    outcome = regionsearch.run()
+    for key, value in outcome.published.items():
+        assert outcome.ours[key] == value
+    assert set(outcome.ours["ns_per_free"]) == {64, 512, 4096}
+
+
+class TestEbizzy:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def outcome():
+        load = Ebizzy(
+            processes=2,
+            threads=4,
+            chunk_pages=4096,
+            seconds=1,
+            idle_seconds=1,
+            background=Background(pages_per_second=40, burst=4),
+        )
+        return ebizzy.run(load=load, seeds=2, rates=(0, 10))
+
+    def test_without_background_and_pagesets_all_regions_come_back(self, outcome):
+        assert outcome.checks["without background and pagesets every region is free again"]
+
+    def test_each_policy_has_the_same_fields(self, outcome):
+        for name in ebizzy.POLICIES:
+            ours = outcome.ours[name]
+            assert {"start", "min", "end", "end_drained", "trace", "missing"} <= set(ours)
+            assert ours["trace"][-1] == ours["end"] <= ours["end_drained"]
+        assert outcome.ours["ends_by_rate"]["rates"] == [0, 10]
+        assert all(len(outcome.ours["ends_by_seed"][name]) == 2 for name in ebizzy.POLICIES)
+
+    def test_json_has_the_four_parts(self, outcome):
+        loaded = json.loads(outcome.to_json())
+        assert {"outcome", "parameters", "published", "ours"} <= set(loaded)
+
+    def test_processes_give_the_same_numbers(self, outcome):
+        runs = [
+            ebizzy.Run(
+                policy=name, load=Ebizzy(processes=1, threads=1, chunk_pages=64, seconds=0.1)
+            )
+            for name in ("linux", "sorted-v3")
+        ]
+        assert ebizzy.perform_all(runs, jobs=2) == ebizzy.perform_all(runs, jobs=1)
+
+
+def test_the_distance_of_a_curve_from_itself_is_zero():
+    curve = CURVES["v3 patched"]
+    assert ebizzy.curve_distance(curve, curve) == 0
+    assert ebizzy.curve_distance([2 * nr for nr in curve], curve) == 0, "shares of the start"
+    assert ebizzy.curve_distance([242] * 76, CURVES["v3 vanilla"]) > 150
+
+
+def test_the_distance_of_lists_is_a_share_of_their_pages():
+    lists = END_LISTS["v3 vanilla"]
+    assert ebizzy.lists_distance(lists, lists) == 0
+    one = {name: [0] * 11 for name in ebizzy.TYPES} | {"movable": [0] * 10 + [1]}
+    other = {name: [0] * 11 for name in ebizzy.TYPES} | {"unmovable": [1024] + [0] * 10}
+    assert ebizzy.lists_distance(one, other) == 1
+
+
+def test_a_sparkline_has_one_character_per_value_up_to_its_width():
+    assert sparkline([8, 4, 1, 1, 7]) == "█▄▁▁▇"
+    assert sparkline([1, 1, 8, 8], 2) == "▁█"
+    assert sparkline([0, 8], ascii_only=True) == "18"
+    assert sparkline([]) == ""
+    assert sparkline([0, 0]) == "▁▁"
+
+
+def pasralloc(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "pasralloc", *args], capture_output=True, text=True, check=False
+    )
+
+
+class TestCommands:
+    def test_list_names_every_outcome(self):
+        done = pasralloc("reproduce", "list")
+        assert done.returncode == 0
+        names = [line.split()[0] for line in done.stdout.splitlines()]
+        assert names == ["pagetest", "hierarchy", "ebizzy", "watermarks", "region-search"]
+
+    @pytest.mark.parametrize("name", ["pagetest", "hierarchy", "watermarks", "region-search"])
+    def test_an_outcome_is_printed_and_written_as_json(self, name):
+        printed = pasralloc("reproduce", name)
+        assert printed.returncode == 0, printed.stderr
+        assert "holds" in printed.stdout
+        assert "FAILS" not in printed.stdout
+        written = pasralloc("reproduce", name, "--json")
+        assert json.loads(written.stdout)["outcome"] == name
+
+    def test_options_of_ebizzy_mean_nothing_to_others(self):
+        done = pasralloc("reproduce", "pagetest", "--seeds", "3")
+        assert done.returncode == 2
+        assert "mean nothing to pagetest" in done.stderr
+
+    def test_a_workload_prints_its_parameters(self):
+        done = pasralloc("synth", "kernbench", "--set", "units=5", "--policy", "sorted")
+        assert done.returncode == 0, done.stderr
+        assert "units=5" in done.stdout
+        assert "seed=0" in done.stdout
+
+    def test_a_workload_is_written_as_json(self):
+        done = pasralloc("synth", "kernbench", "--set", "units=5", "--json")
+        loaded = json.loads(done.stdout)
+        assert [run["policy"] for run in loaded["runs"]] == ["linux", "sorted"]
+        assert loaded["parameters"]["units"] == 5
+
+    @pytest.mark.parametrize(
+        ("args", "message"),
+        [
+            (["--machine", "generic-15g"], "did you mean 'generic-16g'"),
+            (["--policy", "sortd"], "did you mean 'sorted'"),
+            (["--set", "unit=5"], "did you mean 'units'"),
+        ],
+    )
+    def test_a_name_that_does_not_exist_is_usage(self, args, message):
+        done = pasralloc("synth", "kernbench", *args)
+        assert done.returncode == 2
+        assert message in done.stderr

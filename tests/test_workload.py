@@ -1,0 +1,233 @@
+"""Workloads: what they hold, what they give back, and that a seed decides everything."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pasralloc as pa
+from pasralloc.machine.machine import Machine
+from pasralloc.machine.topology import Node
+from pasralloc.policy.presets import PRESETS
+from pasralloc.workload.ageing import Ageing
+from pasralloc.workload.background import Background, BackgroundLoad
+from pasralloc.workload.ebizzy import Ebizzy
+from pasralloc.workload.kernbench import Kernbench
+from pasralloc.workload.pagetest import Pagetest
+from pasralloc.workload.parameters import WORKLOADS, workload_of
+
+MIB = 256  # pages
+SECOND_NS = 1_000_000_000
+
+
+@pytest.fixture
+def machine():
+    """Two nodes of 512 MiB in regions of 32 MiB, four CPUs."""
+    nodes = tuple(
+        Node(
+            nid=nid,
+            cpus=(2 * nid, 2 * nid + 1),
+            distances=(10, 20) if nid == 0 else (20, 10),
+            memory=((nid * 512 * MIB, (nid + 1) * 512 * MIB),),
+            zones=(("Normal", nid * 512 * MIB, (nid + 1) * 512 * MIB),),
+            regions=tuple(
+                (i * 32 * MIB, (i + 1) * 32 * MIB) for i in range(16 * nid, 16 * nid + 16)
+            ),
+        )
+        for nid in (0, 1)
+    )
+    return Machine(name="small", nodes=nodes)
+
+
+SMALL = Ebizzy(
+    processes=3,
+    threads=4,
+    chunks=1,
+    chunk_pages=5000,
+    seconds=2,
+    idle_seconds=1,
+    pages_per_second=20_000,
+)
+
+
+@pytest.mark.parametrize("policy", ["linux", "sorted", "sorted-v3", "hierarchy"])
+@pytest.mark.parametrize("kernel", ["3.9", "6.12"])
+class TestEbizzy:
+    def test_it_leaves_nothing_behind(self, machine, policy, kernel):
+        sim = pa.Simulation(machine, replace(PRESETS[policy], kernel=kernel), seed=2)
+        before = sim.nr_free
+        result = SMALL.run(sim)
+        sim.check()
+        assert sim.nr_free == before
+        assert result.start == result.end_drained == sim.nr_free_regions() == 32
+        assert result.lowest < 25, "three chunks and up to twelve copies of 20 MiB"
+        assert result.nr_killed == 0
+
+    def test_without_pagesets_every_region_is_free_at_once(self, machine, policy, kernel):
+        sim = pa.Simulation(machine, replace(PRESETS[policy], kernel=kernel), pagesets=False)
+        assert SMALL.run(sim).end == 32
+
+
+def test_a_seed_decides_everything(machine):
+    load = replace(SMALL, background=Background(pages_per_second=50, burst=4))
+    first, again, other = (
+        load.run(pa.Simulation(machine, "sorted", seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first.free_regions.tolist() == again.free_regions.tolist()
+    assert first.provenance["digest"] == again.provenance["digest"]
+    assert first.provenance["digest"] != other.provenance["digest"]
+
+
+def test_threads_use_the_memory_of_their_node(machine):
+    sim = pa.Simulation(machine, "sorted")
+    load = replace(SMALL, processes=1, threads=1, chunks=0, seconds=0.01, idle_seconds=0)
+    load.run(sim)
+    assert sim.zones[0].region_nr_free[0] != 0
+    assert sim.counters()["walked"] == 0
+
+
+def test_a_process_that_finds_no_memory_is_killed_and_gives_back_all(machine):
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    result = replace(SMALL, processes=20, chunks=2).run(sim)
+    assert result.nr_killed
+    assert result.end == 32
+    sim.check()
+
+
+def test_every_loop_allocates_page_tables(machine):
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    load = Ebizzy(
+        processes=1,
+        threads=1,
+        chunks=0,
+        chunk_pages=5120,
+        seconds=0.001,
+        idle_seconds=0,
+        pages_per_second=5120 * 2,
+        stack_pages=0,
+        slice_ns=SECOND_NS // 4,
+    )
+    result = load.run(sim)
+    assert result.nr_allocs == 5120 + 10
+
+
+class TestBackground:
+    def test_the_rate_is_met(self, machine):
+        sim = pa.Simulation(machine, "sorted", pagesets=False)
+        load = BackgroundLoad(Background(pages_per_second=1000, burst=10), sim)
+        before = sim.nr_free
+        load.advance(20 * SECOND_NS)
+        assert before - sim.nr_free == 10 * load.nr_bursts
+        assert 1700 < load.nr_bursts < 2300
+
+    def test_what_has_a_lifetime_is_freed(self, machine):
+        sim = pa.Simulation(machine, "sorted", pagesets=False)
+        load = BackgroundLoad(Background(pages_per_second=100, burst=5, lifetime_s=0.5), sim)
+        before = sim.nr_free
+        for second in range(1, 20):
+            load.advance(second * SECOND_NS)
+        assert 0 < before - sim.nr_free < 200, "about 50 pages live at a time"
+        load.next_ns = None
+        load.advance(1000 * SECOND_NS)
+        assert sim.nr_free == before
+
+    def test_shares_decide_the_types(self, machine):
+        sim = pa.Simulation(machine, "linux", pagesets=False)
+        load = BackgroundLoad(Background(pages_per_second=500, shares=(0, 0, 1)), sim)
+        load.advance(SECOND_NS)
+        types = np.concatenate([zone.blocks() for zone in sim.zones])
+        used = types[~types["is_free"]]
+        assert len(used)
+        assert set(used["migratetype"].tolist()) == {sim.zones[0].migratetypes.index("reclaimable")}
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"pages_per_second": -1},
+            {"burst": 0},
+            {"shares": (1, 1, 1)},
+            {"shares": (1.5, -0.5, 0)},
+            {"lifetime_s": 0},
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, bad):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            Background(**bad)
+
+
+class TestKernbench:
+    def test_page_cache_and_kept_slab_stay_and_the_rest_is_freed(self, machine):
+        sim = pa.Simulation(machine, "sorted", pagesets=False)
+        before = sim.nr_free
+        load = Kernbench(
+            units=20, anon_pages=500, read_pages=10, written_pages=5, slab_blocks=10, slab_kept=0
+        )
+        load.run(sim)
+        assert before - sim.nr_free == 20 * 15
+        sim.check()
+
+    def test_a_cache_that_fills_the_memory_is_reclaimed(self, machine):
+        sim = pa.Simulation(machine, "sorted")
+        result = Kernbench(units=300, anon_pages=500, read_pages=800, written_pages=400).run(sim)
+        counters = sim.counters()
+        assert result.nr_killed == 0
+        assert counters["kswapd"] > 10_000
+        assert counters["written"] > 0
+        sim.check()
+
+
+@pytest.mark.parametrize("index", [0, 250, 600, 1000])
+@pytest.mark.parametrize("policy", ["linux", "sorted-v3"])
+def test_ageing_reaches_the_index(machine, index, policy):
+    sim = pa.Simulation(machine, policy, seed=4)
+    result = Ageing(index=index, order=9, free_share=0.3).run(sim)
+    sim.check()
+    assert abs(result.index - index) <= 5
+    assert result.free_pages == sim.nr_free
+    assert abs(sim.nr_free - 0.3 * 1024 * MIB) < 1024
+
+
+def test_ageing_mixes_types(machine):
+    sim = pa.Simulation(machine, "linux", seed=4)
+    Ageing(index=900, shares=(0.5, 0.3, 0.2)).run(sim)
+    assert (sum(zone.pagetypeinfo()[:3, 0] for zone in sim.zones) > 0).all()
+
+
+def test_pagetest_counts_every_page(machine):
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    result = Pagetest(requests=(1024, 5120), overhead_pages=7).run(sim)
+    used = (result.nr_free[0] - result.nr_free[1:]).sum(axis=1)
+    assert used.tolist() == [1024 + 2 + 7, 5120 + 10 + 7]
+
+
+def test_a_growing_pagetest_is_one_process(machine):
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    result = Pagetest(requests=(1000, 1500), overhead_pages=7, grows=True).run(sim)
+    used = (result.nr_free[0] - result.nr_free[1:]).sum(axis=1)
+    assert used.tolist() == [1000 + 2 + 7, 1500 + 3 + 7]
+
+
+def test_a_pagetest_that_does_not_fit_says_so(machine):
+    with pytest.raises(pa.OutOfMemory):
+        Pagetest(requests=(1024 * MIB,)).run(pa.Simulation(machine, "sorted"))
+
+
+class TestParameters:
+    def test_settings_reach_their_parameter(self):
+        load = workload_of("ebizzy", ["processes=4", "seconds=1.5", "background.burst=8"])
+        assert (load.processes, load.seconds, load.background.burst) == (4, 1.5, 8)
+        assert workload_of("kernbench") == Kernbench()
+        assert set(WORKLOADS) == {"ebizzy", "kernbench"}
+
+    def test_every_problem_is_named(self):
+        with pytest.raises(ValueError, match="did you mean 'processes'") as error:
+            workload_of("ebizzy", ["proceses=4", "threads", "chunks=many", "background.brst=1"])
+        assert "'threads' is not NAME=VALUE" in str(error.value)
+        assert "chunks must be a number, got 'many'" in str(error.value)
+        assert "did you mean 'burst'" in str(error.value)
+
+    def test_values_are_checked(self):
+        with pytest.raises(ValueError, match="threads must be 1 to"):
+            workload_of("ebizzy", ["threads=0"])
+        with pytest.raises(ValueError, match="workload must be one of"):
+            workload_of("ebizy")
