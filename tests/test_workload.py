@@ -224,7 +224,7 @@ class TestParameters:
             workload_of("ebizzy", ["proceses=4", "threads", "chunks=many", "background.brst=1"])
         assert "'threads' is not NAME=VALUE" in str(error.value)
         assert "chunks must be a number, got 'many'" in str(error.value)
-        assert "did you mean 'burst'" in str(error.value)
+        assert "did you mean 'background.burst'" in str(error.value)
 
     def test_values_are_checked(self):
         with pytest.raises(ValueError, match="threads must be 1 to"):
