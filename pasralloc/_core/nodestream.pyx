@@ -1,7 +1,7 @@
 """Streams and batches on the zones of a machine."""
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.batch cimport AHEAD, mark_block, unmark_block
 from pasralloc._core.bits cimport __builtin_prefetch
@@ -22,7 +22,7 @@ from pasralloc._core.zone cimport pfn_of, zone_free_error, zone_prefetch, zone_s
 
 # Where requests of a migratetype go first. Does not change while a stream is executed.
 ctypedef struct first_t:
-    pasr_zone_t *zone                    # NULL: there is none
+    pasr_zone_t *zone
     pasr_pageset_t *pageset
     uint64_t plenty                      # with more free pages, a single page may be taken
     uint32_t flags                       # PASR_ALLOC_NOFRAGMENT while it avoids to mix types
@@ -133,7 +133,7 @@ cdef inline int64_t execute(
         if ops[i].op == PASR_OP_ALLOC:
             first = &firsts[ops[i].migratetype]
             result = -1
-            if cython.likely(ops[i].flags == 0 and first.zone != NULL and has_plenty(
+            if cython.likely(ops[i].flags == 0 and has_plenty(
                     first, ops[i].order, ops[i].migratetype)):
                 # Whether types may mix does not matter while there are blocks of the own type.
                 result = allocate(
@@ -165,7 +165,9 @@ cdef void find_firsts(const place_t *place, first_t *firsts) noexcept nogil:
     for migratetype in range(3):
         highest = highest_of(place, migratetype)
         zonelist = zonelist_of(m, place.node, highest)
-        firsts[migratetype].zone = NULL
+        firsts[migratetype].zone = m.zones[0].zone
+        firsts[migratetype].plenty = UINT64_MAX                 # unless there is a zone, which is the rule
+        firsts[migratetype].set_aside = 0
         if zonelist[0] != PASR_NO_ZONE:
             mz = &m.zones[zonelist[0]]
             firsts[migratetype].zone = mz.zone
