@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zones import small_zone
 
+import pasralloc as pa
 from pasralloc.analysis import fragmentation
 from pasralloc.analysis.fragmentation import (
     extfrag_for_order,
@@ -14,6 +15,12 @@ from pasralloc.analysis.fragmentation import (
     unusable_free_index,
 )
 from pasralloc.report.procfiles import buddyinfo_text, pagetypeinfo_text
+from pasralloc.report.regionfiles import (
+    buddyinfo_regions_text,
+    free_blocks_by_region,
+    pagetypeinfo_regions_text,
+    zoneinfo_regions_text,
+)
 
 NOTHING = [0] * 11
 METRICS = [unusable_free_index, fragmentation_index, extfrag_for_order]
@@ -112,3 +119,66 @@ def test_pagetypeinfo_text_is_that_of_the_kernel():
 def test_3_9_orders_the_types_its_own_way():
     text = pagetypeinfo_text(small_zone(1, 1, kernel="3.9"))
     assert "Unmovable  Reclaimable      Movable      Reserve          CMA      Isolate" in text
+
+
+class TestRegions:
+    """The same by regions, in the formats of the sorted-buddy series."""
+
+    @pytest.fixture
+    def zone(self):
+        zone = pa.Zone(5 * 1024, region_pages=[1024, 2048, 2048], absent=[(0, 1023)], kernel="3.9")
+        zone.set_pageblocks(1024, 2048, "unmovable")
+        assert zone.alloc(0, "unmovable") == 1024
+        return zone
+
+    def test_zoneinfo(self, zone):
+        assert zoneinfo_regions_text(zone) == (
+            "Per-region page stats\t present\t free\n"
+            "\tRegion      0 \t      1 \t      1\n"
+            "\tRegion      1 \t   2048 \t   2047\n"
+            "\tRegion      2 \t   2048 \t   2048\n"
+        )
+        assert "\tRegion      0 \t     16 \t      1\n" in zoneinfo_regions_text(
+            zone, [16, 2048, 2048]
+        )
+
+    def test_buddyinfo(self, zone):
+        lines = buddyinfo_regions_text(zone).split("\n")
+        assert lines[0] == "Node 0, zone   Normal "
+        assert lines[1] == "\t\t Region      0 " + "     1 " + "     0 " * 10
+        assert lines[2] == "\t\t Region      1 " + "     1 " * 10 + "     1 "
+        assert lines[3] == "\t\t Region      2 " + "     0 " * 10 + "     2 "
+
+    def test_pagetypeinfo(self, zone):
+        lines = pagetypeinfo_regions_text(zone).split("\n")
+        assert len(lines) == 6 * 3 + 1 + 1 + 3 + 1
+        assert (
+            lines[1] == "Node    0, zone   Normal, R  1    Unmovable " + "     1 " * 10 + "     1 "
+        )
+        assert (
+            lines[8] == "Node    0, zone   Normal, R  2      Movable " + "     0 " * 10 + "     2 "
+        )
+        assert lines[19].split() == [
+            *("Number", "of", "blocks", "type"),
+            *("Unmovable", "Reclaimable", "Movable", "Reserve", "CMA", "Isolate"),
+        ]
+        assert [line.split()[5:] for line in lines[20:23]] == [
+            ["0", "0", "2", "0", "0", "0"],
+            ["4", "0", "0", "0", "0", "0"],
+            ["0", "0", "4", "0", "0", "0"],
+        ]
+        assert lines[21].startswith("Node 0, zone   Normal R  1            4 ")
+
+    def test_parked_regions_are_in_buddyinfo_alone(self):
+        zone = small_zone(8, 2, region_allocator="when-dry", placement="biased")
+        assert zone.parked_regions() != []
+        counts = free_blocks_by_region(zone)
+        assert counts[zone.parked_regions()[0], 6].tolist() == [0] * 10 + [2]
+        assert counts.sum(axis=(0, 1)).tolist() == zone.buddyinfo().tolist()
+        assert counts[:, :6].sum(axis=0).tolist() == zone.pagetypeinfo().tolist()
+
+    def test_zones_of_a_simulation_are_printed_as_well(self):
+        sim = pa.Simulation("exynos4210-2g")
+        present = [region.present for region in sim.machine.zones[0].regions]
+        text = zoneinfo_regions_text(sim.zones[0], present)
+        assert "\tRegion      3 \t  57332 \t  57332\n" in text

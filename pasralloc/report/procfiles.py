@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from pasralloc._core.zoneobject import Zone
+from pasralloc._core.zonebase import ZoneBase
 
 # As the kernel spells them; the other names are capitalised.
 _SPELLINGS = {"highatomic": "HighAtomic", "cma": "CMA"}
 _MOST = 100_000  # the kernel stops counting a list here
 
 
-def _names(zone: Zone) -> list[str]:
+def type_names(zone: ZoneBase) -> list[str]:
+    """Names of the migratetypes as the kernel prints them."""
     return [_SPELLINGS.get(name, name.capitalize()) for name in zone.migratetypes]
 
 
-def buddyinfo_text(zone: Zone, name: str = "Normal", nid: int = 0) -> str:
+def buddyinfo_text(zone: ZoneBase, name: str = "Normal", nid: int = 0) -> str:
     """Line of ``/proc/buddyinfo`` for a zone.
 
     Parameters
     ----------
-    zone : Zone
+    zone : Zone or MemoryZone
     name : str, default "Normal"
         Name of the zone.
     nid : int, default 0
@@ -32,12 +33,12 @@ def buddyinfo_text(zone: Zone, name: str = "Normal", nid: int = 0) -> str:
     return f"Node {nid}, zone {name:>8} {counts}\n"
 
 
-def pagetypeinfo_text(zone: Zone, name: str = "Normal", nid: int = 0) -> str:
+def pagetypeinfo_text(zone: ZoneBase, name: str = "Normal", nid: int = 0) -> str:
     """``/proc/pagetypeinfo`` of a machine that has only this zone.
 
     Parameters
     ----------
-    zone : Zone
+    zone : Zone or MemoryZone
     name : str, default "Normal"
         Name of the zone.
     nid : int, default 0
@@ -52,7 +53,7 @@ def pagetypeinfo_text(zone: Zone, name: str = "Normal", nid: int = 0) -> str:
     As Linux 6.12 prints it, with CMA and isolation configured: a list of more
     than 100000 blocks reads ">100000".
     """
-    names = _names(zone)
+    names = type_names(zone)
     text = f"Page block order: {zone.pageblock_order}\n"
     text += f"Pages per block:  {1 << zone.pageblock_order}\n\n"
     text += f"{'Free pages count per migrate type at order':<43} "
