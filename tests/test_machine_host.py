@@ -253,6 +253,14 @@ def test_another_system_is_refused(tmp_path, text, why):
         read(tmp_path, found)
 
 
+def test_pages_of_another_size_are_refused(tmp_path):
+    found = files() | {"proc/self/smaps": "KernelPageSize:        4 kB\n"}
+    assert shape(read(tmp_path, found)) == WANTED
+    found["proc/self/smaps"] = "Size: 4 kB\nKernelPageSize:       64 kB\nMMUPageSize: 64 kB\n"
+    with pytest.raises(pa.MachineError, match=r"only pages of 4 KiB are possible, .* has 64 KiB"):
+        read(tmp_path, found)
+
+
 def test_nodes_inside_each_other_are_refused(tmp_path):
     zones = [(0, "Normal", 0, 4 * GIB, GIB, GIB), (1, "Normal", GIB, GIB, GIB, GIB)]
     with pytest.raises(pa.MachineError, match=r"node\[1\].zones.Normal: .* overlaps"):

@@ -279,6 +279,7 @@ class TestRegions:
     @pytest.mark.parametrize(
         ("arguments", "why"),
         [
+            (((GIB, GIB), 1024), r"must hold pages: start < end, got \[0x40000, 0x40000\)"),
             (((0, GIB), 1000), "size must be a multiple of 1024 pages, got 1000"),
             (((0, GIB), 0), "size must be a multiple of 1024 pages, got 0"),
             (((0, GIB), -1024), "size must be a multiple of 1024 pages, got -1024"),

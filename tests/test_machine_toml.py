@@ -1,10 +1,13 @@
 """Machines in TOML: the format, its strictness, and the presets."""
 
 import doctest
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from machines import GIB, machines
 
 import pasralloc as pa
@@ -120,8 +123,47 @@ def test_other_encodings_are_refused(tmp_path):
     (tmp_path / "m.toml").write_text("a = " + "[" * 100_000)
     with pytest.raises(pa.MachineError, match="expected TOML in UTF-8"):
         pa.Machine.from_toml(tmp_path / "m.toml")
+    (tmp_path / "m.toml").write_text("a = " + "1" * 5000)
+    with pytest.raises(pa.MachineError, match="expected TOML in UTF-8: Exceeds the limit"):
+        pa.Machine.from_toml(tmp_path / "m.toml")
     with pytest.raises(FileNotFoundError):
         pa.Machine.from_toml(tmp_path / "none.toml")
+
+
+def written(value):
+    """TOML of a value."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {written(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return json.dumps(value) if isinstance(value, (str, bool)) else repr(value)
+
+
+numbers = st.integers(-3, 5000) | st.sampled_from([GIB, 1 << 45, 1 << 63, 10**4200])
+words = st.sampled_from(["0-3", "4GiB", "1T", "9" * 4200 + "T", "Normal", "size", "", "nid", "x"])
+values = st.recursive(
+    numbers | words | st.booleans() | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(data=st.data())
+def test_whatever_the_values_are_nothing_but_problems_is_raised(tmp_path_factory, data):
+    document = tomllib.loads(GOOD)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place, key = [], document
+        while isinstance(key, (dict, list)) and key and (not place or data.draw(st.booleans())):
+            keys = sorted(key) if isinstance(key, dict) else range(len(key))
+            place.append((key, data.draw(st.sampled_from(keys))))
+            key = key[place[-1][1]]
+        place[-1][0][place[-1][1]] = data.draw(values)
+    path = tmp_path_factory.getbasetemp() / "odd.toml"
+    path.write_text("".join(f"{k} = {written(v)}\n" for k, v in document.items()))
+    try:
+        assert pa.Machine.from_toml(path).zones
+    except pa.MachineError as error:
+        assert str(error)
 
 
 def test_unknown_keys_do_not_hide_other_problems(tmp_path):

@@ -145,12 +145,12 @@ def _shape(i: int, node: Node) -> Problems:
 
 def _content(i: int, node: Node) -> Problems:
     """Problems of the ranges of a node with each other."""
-    limits = [(start, end) for _, start, end in node.zones]
+    limits = tuple((start, end) for _, start, end in node.zones)
     for k, pages in enumerate(node.reserved):
         if subtract((pages,), node.memory):
             yield f"node[{i}].reserved[{k}]", f"{show(pages)} is not all in the memory of the node"
     for k, pages in enumerate(node.memory):
-        for what, ranges in (("zone", limits), ("region", [*node.regions])):
+        for what, ranges in (("zone", limits), ("region", node.regions)):
             for rest in subtract((pages,), ranges):
                 yield f"node[{i}].memory[{k}]", f"{show(rest)} belongs to no {what} of the node"
     for name, start, end in node.zones:

@@ -72,6 +72,11 @@ class _Host:
             return default
 
     def arguments(self, region_pages: int) -> tuple[dict[str, Any], tuple[Range, ...]]:
+        """Read everything."""
+        size = re.search(r"^KernelPageSize: +(\d+) kB$", self.read("proc/self/smaps") or "", re.M)
+        if size is not None and int(size[1]) * 1024 != PAGE_BYTES:
+            why = f"only pages of 4 KiB are possible, this kernel has {size[1]} KiB"
+            raise MachineError(str(self.root), [("proc/self/smaps", why)])
         text = self.read("proc/zoneinfo")
         zones = [*self.zones(text or "")]
         if not zones:

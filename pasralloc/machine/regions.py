@@ -26,7 +26,7 @@ def regular(pages: Range, size: int, origin: int | None = None) -> tuple[Range, 
     Raises
     ------
     ValueError
-        If a number is no multiple of 1024, or there would be too many regions.
+        If the range is empty, a number no multiple of 1024, or there would be too many regions.
 
     Examples
     --------
@@ -36,6 +36,8 @@ def regular(pages: Range, size: int, origin: int | None = None) -> tuple[Range, 
     ((3072, 4096), (4096, 6144))
     """
     start, end = round_outwards(*pages)
+    if start >= end:
+        raise ValueError(f"must hold pages: start < end, got {show(pages)}")
     if origin is None:
         origin = start
     for name, value in (("size", size), ("origin", origin)):

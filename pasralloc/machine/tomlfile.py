@@ -197,7 +197,7 @@ def read_fields(path: str | Path) -> tuple[dict[str, Any], list[tuple[str, str]]
     source = str(path)
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a long number is a bare ValueError
         raise MachineError(source, [("", f"expected TOML in UTF-8: {error}")]) from None
     problems: list[tuple[str, str]] = []
     try:
