@@ -128,7 +128,7 @@ class TestRegions:
     def zone(self):
         zone = pa.Zone(5 * 1024, region_pages=[1024, 2048, 2048], absent=[(0, 1023)], kernel="3.9")
         zone.set_pageblocks(1024, 2048, "unmovable")
-        assert zone.alloc(0, "unmovable") == 1024
+        assert zone.alloc(0, "unmovable") == 2048
         return zone
 
     def test_zoneinfo(self, zone):
