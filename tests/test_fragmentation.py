@@ -162,7 +162,7 @@ class TestRegions:
             *("Number", "of", "blocks", "type"),
             *("Unmovable", "Reclaimable", "Movable", "Reserve", "CMA", "Isolate"),
         ]
-        assert [line.split()[5:] for line in lines[20:23]] == [
+        assert [line.split()[6:] for line in lines[20:23]] == [
             ["0", "0", "2", "0", "0", "0"],
             ["4", "0", "0", "0", "0", "0"],
             ["0", "0", "4", "0", "0", "0"],
