@@ -13,6 +13,13 @@ ORDERS = range(11)
 ALLOC_NOFRAGMENT = 16
 
 
+def borrow(model: ZoneModel, order: int, wanted: str, flags: int, stage: list[str]) -> int:
+    """Memory of other types, by the rules of the generation."""
+    if model.generation.claims:
+        return claim_or_steal(model, order, wanted, flags, stage)
+    return steal(model, order, wanted)
+
+
 def steal(model: ZoneModel, order: int, wanted: str) -> int:
     """Linux 3.9: the largest block, and perhaps the free pages of its pageblock."""
     for high in reversed(ORDERS[order:]):
@@ -102,6 +109,7 @@ def claim(model: ZoneModel, order: int, high: int, wanted: str, other: str) -> i
     block = set(model.pageblock_pages_of(pfn))
     if min(block) < model.start_pfn or max(block) >= model.end_pfn:
         return None
+    model.watermark_boost = min(model.watermark_boost + len(block), model.boost_max)
     free = sum(1 << o for head, (o, _) in model.free_blocks().items() if head in block)
     movable = sum(
         1 << o for head, (o, name) in model.allocated.items() if head in block and name == "movable"

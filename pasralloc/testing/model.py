@@ -55,6 +55,8 @@ class ZoneModel:
     page lies.
     """
 
+    watermark_boost = boost_max = 0  # pages; a zone alone has no watermarks
+
     def __init__(
         self,
         nr_pages: int,
@@ -207,7 +209,7 @@ class ZoneModel:
         biased: bool | None = None,
     ) -> int:
         """``__rmqueue()``: own lists, the region allocator, what the rules of the generation find."""
-        stage = ["own"] if stage is None else stage
+        stage = stage or ["own"]
         attempts: list[Callable[[], int]] = []
         if self.generation.claims:
             cma, free = self.nr_free_of("cma"), sum(self.region_nr_free())
@@ -221,10 +223,7 @@ class ZoneModel:
             attempts.append(lambda: self.take_smallest(order, migratetype, migratetype, biased))
             if self.region_allocator:
                 attempts.append(lambda: region_alloc.take_from_parked(self, order, migratetype))
-        if self.generation.claims:
-            attempts.append(lambda: fallback.claim_or_steal(self, order, migratetype, flags, stage))
-        else:
-            attempts.append(lambda: fallback.steal(self, order, migratetype))
+        attempts.append(lambda: fallback.borrow(self, order, migratetype, flags, stage))
         return self.first_success(attempts, order, migratetype)
 
     @staticmethod

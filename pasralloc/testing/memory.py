@@ -1,0 +1,379 @@
+"""An executable model of a simulation: one `ZoneModel` per zone, and what goes on between them.
+
+Like the model of a zone it predicts exact pfns, and each rule is written the way its source
+states it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.machine.machine import Machine
+from pasralloc.policy.presets import Policy
+from pasralloc.sim.plan import pieces_of, plans_of, zonelists_of
+from pasralloc.sizing import Pagesets
+from pasralloc.testing import pagesets as pageset_rules
+from pasralloc.testing import reserves
+from pasralloc.testing.model import (
+    ALLOC_HIGHATOMIC,
+    ALLOC_NOFRAGMENT,
+    ALLOC_NON_BLOCK,
+    ALLOC_OOM,
+    ZoneModel,
+)
+
+ALLOC_MIN_RESERVE = 32
+MIN, LOW, HIGH = 0, 1, 2
+DMA32, NORMAL, MOVABLE = 1, 2, 3
+TYPES = ("DMA", "DMA32", "Normal", "Movable")
+CLUSTER = 32  # pages that are reclaimed at a time
+RETRIES = 16
+COSTLY_ORDER = 3
+MOST_DECAYS = 256
+
+
+class ZoneOfMemory:
+    """A zone with its watermarks, and what is known about its blocks in use."""
+
+    def __init__(self, plan, by_region: bool) -> None:  # type: ignore[no-untyped-def]
+        options = {name: value for name, value in plan.options.items() if name != "quirks"}
+        self.zone = ZoneModel(**options)
+        self.zone.boost_max = plan.boost_max
+        if plan.nr_reserve:
+            reserves.setup(self.zone, plan.nr_reserve * self.zone.pageblock_pages)
+        self.plan = plan
+        self.by_region = by_region
+        self.wants_kswapd = False
+        self.states: dict[int, str] = {}  # by pfn, in the order in which they were set
+
+    def candidates(self, states: tuple[str, ...]) -> list[int]:
+        """Blocks in one of some states, in the order in which reclaim looks at them."""
+        pfns = [pfn for pfn, state in self.states.items() if state in states]
+        if self.by_region:
+            pfns.sort(key=lambda pfn: -self.zone.region_of(pfn))
+        return pfns
+
+    def set_state(self, pfn: int, state: str) -> None:
+        """Make a block the youngest of its list."""
+        self.states.pop(pfn, None)
+        if state != "unmovable":
+            self.states[pfn] = state
+
+    def mark(self, wmark: int) -> int:
+        """Pages of a watermark, boost included."""
+        return int(self.plan.watermarks[wmark]) + self.zone.watermark_boost
+
+    def has_enough(self, order: int, wmark: int, highest: int, wanted: str, flags: int) -> bool:
+        """``__zone_watermark_ok()`` of either generation."""
+        zone = self.zone
+        free = sum(1 << o for o, _ in zone.free_blocks().values()) - (1 << order) + 1
+        free -= zone.nr_free_of("isolate")
+        if wanted != "movable":
+            free -= zone.nr_free_of("cma")
+        least, reserve = self.mark(wmark), self.plan.lowmem_reserve[highest]
+        if not zone.generation.claims:
+            return self._has_enough_of_steals(order, free, least, reserve, flags)
+        if not flags & (ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM):
+            free -= zone.nr_free_of("highatomic")
+        if flags & ALLOC_MIN_RESERVE:
+            least -= least // 2
+            if flags & ALLOC_NON_BLOCK:
+                least -= least // 4
+        if flags & ALLOC_OOM:
+            least -= least // 2
+        if free <= least + reserve:
+            return False
+        usable = {"unmovable", "movable", "reclaimable", "parked"}
+        usable |= {"cma"} if wanted == "movable" else set()
+        usable |= {"highatomic"} if flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) else set()
+        return order == 0 or any(
+            o >= order and name in usable for o, name in zone.free_blocks().values()
+        )
+
+    def _has_enough_of_steals(
+        self, order: int, free: int, least: int, reserve: int, flags: int
+    ) -> bool:
+        if flags & ALLOC_MIN_RESERVE:
+            least -= least // 2
+        if flags & ALLOC_NON_BLOCK:
+            least -= least // 4
+        if free <= least + reserve:
+            return False
+        for low in range(order):
+            free -= sum(
+                1 << o
+                for o, name in self.zone.free_blocks().values()
+                if o == low and name not in ("isolate", "parked")
+            )
+            least //= 2
+            if free <= least:
+                return False
+        return True
+
+
+class MemoryModel:
+    """What a `Simulation` of the same description does.
+
+    Parameters
+    ----------
+    machine, policy, pagesets, swap_pages, kswapd_latency_ns, vmstat_interval_ns
+        As for `Simulation`.
+
+    Attributes
+    ----------
+    zones : list of ZoneOfMemory
+    counters : dict of str to int
+        By the names of `Simulation.counters`.
+    reclaimed : list of (int, int, int)
+        Pfn, order and state of every block that was reclaimed.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        policy: Policy,
+        *,
+        pagesets: bool | Pagesets = True,
+        swap_pages: int = 0,
+        kswapd_latency_ns: int = 0,
+        vmstat_interval_ns: int = 1_000_000_000,
+    ) -> None:
+        pieces = pieces_of(machine, policy.hierarchy)
+        by_region = policy.reclaim == "high-region-first"
+        self.zones = [
+            ZoneOfMemory(plan, by_region) for plan in plans_of(machine, pieces, policy, pagesets)
+        ]
+        self.zonelists = zonelists_of(machine, pieces)
+        self.nr_nodes = len(machine.nodes)
+        self.swap_size = self.swap_free = swap_pages
+        self.latency_ns = kswapd_latency_ns
+        self.interval_ns = self.vmstat_at_ns = vmstat_interval_ns
+        self.now_ns = 0
+        self.kswapd_at_ns: int | None = None
+        self.reclaimed: list[tuple[int, int, int]] = []
+        self.counters = dict.fromkeys(
+            (
+                *("slow", "walked", "failures", "kswapd_runs", "direct_runs"),
+                *("misses", "scanned", "kswapd", "direct", "written", "swapped"),
+            ),
+            0,
+        )
+
+    def copy(self) -> MemoryModel:
+        """Independent copy of the whole state."""
+        return copy.deepcopy(self)
+
+    def zone_at(self, pfn: int) -> ZoneOfMemory | None:
+        """Zone that spans a pfn."""
+        for mz in self.zones:
+            if mz.zone.start_pfn <= pfn < mz.zone.end_pfn:
+                return mz
+        return None
+
+    # Allocation
+
+    def alloc(
+        self,
+        order: int,
+        wanted: str,
+        *,
+        zone: str | None = None,
+        nid: int = 0,
+        cpu: int = 0,
+        flags: int = 0,
+    ) -> int:
+        """``__alloc_pages()``."""
+        highest = MOVABLE if wanted == "movable" else NORMAL
+        if zone is not None:
+            highest = TYPES.index(zone)
+        zonelist = [self.zones[i] for i in self.zonelists[nid, highest]]
+        request = (highest, cpu, order, wanted, flags)
+        try:
+            pfn = self._get_page(zonelist, LOW, *request)
+            if pfn is None:
+                pfn = self._slow(zonelist, *request)
+        finally:
+            if self.kswapd_at_ns is not None and self.now_ns >= self.kswapd_at_ns:
+                self._kswapd()
+        if pfn is None:
+            raise OutOfMemory(order, wanted)
+        return pfn
+
+    def _avoids_fragments(self, zonelist: list[ZoneOfMemory]) -> bool:
+        """``alloc_flags_nofragment()``."""
+        if not zonelist or not zonelist[0].zone.generation.claims:
+            return False
+        first = zonelist[0].plan
+        if first.type != NORMAL:
+            return False
+        return self.nr_nodes == 1 or any(
+            mz.plan.nid == first.nid and mz.plan.type == DMA32 for mz in self.zones
+        )
+
+    def _get_page(
+        self,
+        zonelist: list[ZoneOfMemory],
+        wmark: int,
+        highest: int,
+        cpu: int,
+        order: int,
+        wanted: str,
+        flags: int,
+    ) -> int | None:
+        """``get_page_from_freelist()``: first without mixing types, unless asked to, then as it comes."""
+        passes = [0]
+        if not flags & ALLOC_NOFRAGMENT and self._avoids_fragments(zonelist):
+            passes = [ALLOC_NOFRAGMENT, 0]
+        for avoiding in passes:
+            for mz in zonelist:
+                if avoiding and mz.plan.nid != zonelist[0].plan.nid:
+                    break
+                if not mz.has_enough(order, wmark, highest, wanted, flags):
+                    self.counters["misses"] += 1
+                    self.counters["walked"] += 1
+                    continue
+                try:
+                    pfn = mz.zone.alloc(order, wanted, cpu, (flags | avoiding) & ~ALLOC_MIN_RESERVE)
+                except OutOfMemory:
+                    self.counters["walked"] += 1
+                    continue
+                if mz.zone.watermark_boost and not mz.wants_kswapd:
+                    self._wake(mz)
+                return pfn
+        return None
+
+    def _slow(
+        self,
+        zonelist: list[ZoneOfMemory],
+        highest: int,
+        cpu: int,
+        order: int,
+        wanted: str,
+        flags: int,
+    ) -> int | None:
+        """``__alloc_pages_slowpath()``."""
+        request = (highest, cpu, order, wanted, flags)
+        self.counters["slow"] += 1
+        for mz in zonelist:
+            self._wake(mz)
+        pfn = self._get_page(zonelist, MIN, *request)
+        if pfn is None and not flags & ALLOC_NON_BLOCK:
+            for attempt in range(RETRIES if order <= COSTLY_ORDER else 1):
+                freed = self._direct_reclaim(zonelist, cpu)
+                if freed or attempt == 0:
+                    pfn = self._get_page(zonelist, MIN, *request)
+                if pfn is None and (attempt == 0 or not freed):
+                    for mz in zonelist:
+                        if mz.zone.generation.claims:
+                            reserves.unreserve_highatomic(mz.zone, wanted, not freed)
+                    self.drain()
+                    pfn = self._get_page(zonelist, MIN, *request)
+                if pfn is not None or not freed:
+                    break
+        self.counters["failures"] += pfn is None
+        return pfn
+
+    # Reclaim
+
+    def _wake(self, mz: ZoneOfMemory) -> None:
+        mz.wants_kswapd = True
+        if self.kswapd_at_ns is None:
+            self.kswapd_at_ns = self.now_ns + self.latency_ns
+
+    def _reclaim(self, mz: ZoneOfMemory, cpu: int, nr: int) -> int:
+        """Free at least *nr* pages if they are to be had: page cache first."""
+        freed = self._shrink(mz, ("clean", "dirty"), cpu, nr)
+        if freed < nr:
+            freed += self._shrink(mz, ("movable",), cpu, nr - freed)
+        return freed
+
+    def _shrink(self, mz: ZoneOfMemory, states: tuple[str, ...], cpu: int, nr: int) -> int:
+        freed = 0
+        left = 2 * sum(1 << mz.zone.allocated[pfn][0] for pfn in mz.candidates(states))
+        while freed < nr and left > 0 and mz.candidates(states):
+            pfn = mz.candidates(states)[0]
+            order = mz.zone.allocated[pfn][0]
+            self.counters["scanned"] += 1 << order
+            left -= 1 << order
+            if mz.states[pfn] == "dirty":
+                self.counters["written"] += 1 << order
+                mz.set_state(pfn, "clean")
+                continue
+            if mz.states[pfn] == "movable":
+                if self.swap_free < 1 << order:
+                    break
+                self.swap_free -= 1 << order
+                self.counters["swapped"] += 1 << order
+            self.reclaimed.append((pfn, order, 1 if mz.states[pfn] == "movable" else 2))
+            del mz.states[pfn]
+            mz.zone.free(pfn, cpu=cpu)
+            freed += 1 << order
+        return freed
+
+    def _direct_reclaim(self, zonelist: list[ZoneOfMemory], cpu: int) -> int:
+        self.counters["direct_runs"] += 1
+        freed = 0
+        for mz in zonelist:
+            if freed >= CLUSTER:
+                break
+            nr = self._reclaim(mz, cpu, CLUSTER - freed)
+            self.counters["direct"] += nr
+            freed += nr
+        return freed
+
+    def _kswapd(self) -> None:
+        """Bring the zones that asked for it to their high watermark."""
+        self.kswapd_at_ns = None
+        self.counters["kswapd_runs"] += 1
+        for mz in self.zones:
+            if not mz.wants_kswapd:
+                continue
+            mz.wants_kswapd = False
+            while not mz.has_enough(0, HIGH, mz.plan.type, "movable", 0):
+                freed = self._reclaim(mz, mz.plan.kswapd_cpu, CLUSTER)
+                if not freed:
+                    break
+                self.counters["kswapd"] += freed
+            mz.zone.watermark_boost = 0
+
+    # Everything else
+
+    def free(self, pfn: int, order: int | None = None, cpu: int = 0) -> None:
+        """Free a block; its state is forgotten."""
+        mz = self.zone_at(pfn)
+        if mz is None:
+            raise InvalidFree(pfn, "outside every zone")
+        mz.zone.free(pfn, order, cpu)
+        mz.states.pop(pfn, None)
+
+    def pagesets(self) -> Iterator[tuple[ZoneModel, int]]:
+        """Zone and CPU of every pageset."""
+        for mz in self.zones:
+            for cpu in range(len(mz.zone.pagesets)):
+                yield mz.zone, cpu
+
+    def drain(self) -> int:
+        """``drain_all_pages()``."""
+        return sum(pageset_rules.drain(zone, cpu) for zone, cpu in self.pagesets())
+
+    def advance(self, now_ns: int) -> None:
+        """Let time pass; several vmstat intervals at once are as many decays."""
+        self.now_ns = now_ns
+        if self.kswapd_at_ns is not None and now_ns >= self.kswapd_at_ns:
+            self._kswapd()
+        nr = 0
+        while self.interval_ns and self.vmstat_at_ns <= now_ns:
+            self.vmstat_at_ns += self.interval_ns
+            nr += 1
+            if nr <= MOST_DECAYS:
+                for zone, cpu in self.pagesets():
+                    pageset_rules.decay(zone, cpu)
+
+    def set_page_state(self, pfn: int, nr: int, state: str) -> None:
+        """Set the state of the blocks that start in a range."""
+        mz = self.zone_at(pfn)
+        assert mz is not None
+        for head in sorted(head for head in mz.zone.allocated if pfn <= head < pfn + nr):
+            mz.set_state(head, state)

@@ -1,0 +1,289 @@
+"""State machine: every reachable simulation equals its model."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pasralloc._core.batchcalls import OP_DTYPE
+from pasralloc._core.generations import GENERATIONS, REQUESTABLE
+from pasralloc._core.records import PAGE_STATES
+from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.machine.machine import Machine
+from pasralloc.machine.topology import Node
+from pasralloc.policy.presets import Policy
+from pasralloc.sim.simulation import Simulation
+from pasralloc.sizing import Pagesets
+from pasralloc.testing.memory import TYPES, MemoryModel
+
+TOP_PAGES = 1024
+ENOMEM = -12
+
+orders = st.sampled_from([0, 0, 0, 0, 1, 2, 3, 5, 9, 10])
+types = st.sampled_from(REQUESTABLE)
+zone_names = st.sampled_from([None, None, None, *TYPES])
+flags = st.sampled_from([0, 0, 0, 2, 4, 8, 16, 32, 34, 38, 40])
+cpus = st.integers(0, 3)
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> Machine:
+    """One to three nodes with one to three zones of one to four blocks, holes and reserved pages."""
+    nodes, pfn = [], draw(st.sampled_from([0, 4]))
+    nr_nodes = draw(st.integers(1, 3))
+    for nid in range(nr_nodes):
+        zones, regions, memory = [], [], []
+        kinds = draw(st.sampled_from([(2,), (1, 2), (2, 3), (0, 1, 2), (3,)]))
+        if nid == 0 and kinds == (3,):
+            kinds = (1, 2)
+        start = pfn
+        for kind in kinds:
+            end = pfn + draw(st.integers(1, 3))
+            zones.append((TYPES[kind], pfn * TOP_PAGES, end * TOP_PAGES))
+            pfn = end
+        at = start
+        while at < pfn:
+            size = min(draw(st.integers(1, 3)), pfn - at)
+            regions.append((at * TOP_PAGES, (at + size) * TOP_PAGES))
+            at += size
+        first, last = start * TOP_PAGES, pfn * TOP_PAGES
+        hole = draw(st.integers(0, 700))
+        memory = [(first + draw(st.sampled_from([0, 1, 300])), last - hole)]
+        reserved = draw(st.sampled_from([(), ((last - hole - 200, last - hole),)]))
+        nodes.append(
+            Node(
+                nid=nid,
+                cpus=(nid,) if nid == 0 or draw(st.booleans()) else (),
+                distances=tuple(10 if other == nid else 20 for other in range(nr_nodes)),
+                memory=tuple(memory),
+                reserved=reserved,
+                zones=tuple(zones),
+                regions=tuple(regions),
+            )
+        )
+        pfn += draw(st.sampled_from([0, 2]))
+    return Machine(
+        name="drawn",
+        nodes=tuple(nodes),
+        pageblock_order=draw(st.sampled_from([9, 10, 5])),
+        min_free_kbytes=draw(st.sampled_from([None, 64, 2048, 6000])),
+    )
+
+
+@st.composite
+def descriptions(draw: st.DrawFn) -> dict[str, Any]:
+    """Arguments of a simulation."""
+    placement = draw(st.sampled_from(["linux", "sorted", "biased"]))
+    policy = Policy(
+        name="drawn",
+        placement=placement,
+        kernel=draw(st.sampled_from(sorted(GENERATIONS))),
+        region_allocator=None
+        if placement == "linux"
+        else draw(st.sampled_from([None, "when-dry", "lowest-first"])),
+        hierarchy=draw(st.booleans()),
+        reclaim=draw(st.sampled_from(["region-blind", "high-region-first"])),
+    )
+    return {
+        "machine": draw(machines()),
+        "policy": policy,
+        "pagesets": draw(st.sampled_from([False, True, Pagesets(nr_cpus=4, batch=4, high=12)])),
+        "swap_pages": draw(st.sampled_from([0, 5, 10_000])),
+        "kswapd_latency_ns": draw(st.sampled_from([0, 50])),
+        "vmstat_interval_ns": draw(st.sampled_from([0, 100])),
+    }
+
+
+class SimulationMachine(RuleBasedStateMachine):
+    """Every reachable simulation equals its model: pfns, lists, states, counters."""
+
+    sim: Simulation
+    model: MemoryModel
+
+    @initialize(description=descriptions())
+    def boot(self, description: dict[str, Any]) -> None:
+        self.sim = Simulation(**description)
+        self.model = MemoryModel(**description)
+        self.numbers = {name: self.sim.zones[0].migratetypes.index(name) for name in REQUESTABLE}
+        self.nids = [node.nid for node in description["machine"].nodes]
+        self.nr_cpus = description["machine"].nr_cpus
+        self.saved: tuple[Any, MemoryModel] | None = None
+
+    def where(self, cpu: int, nid: int) -> dict[str, Any]:
+        return {"cpu": cpu % self.nr_cpus, "nid": self.nids[nid % len(self.nids)]}
+
+    def allocated(self) -> dict[int, tuple[int, str]]:
+        """Order and type of every block in use."""
+        return {pfn: block for mz in self.model.zones for pfn, block in mz.zone.allocated.items()}
+
+    def live(self, data: st.DataObject) -> int:
+        return int(data.draw(st.sampled_from(sorted(self.allocated())), label="live pfn"))
+
+    @rule(order=orders, wanted=types, zone=zone_names, cpu=cpus, nid=cpus, flags=flags)
+    def alloc(
+        self, order: int, wanted: str, zone: str | None, cpu: int, nid: int, flags: int
+    ) -> None:
+        where = self.where(cpu, nid)
+        try:
+            expected = self.model.alloc(order, wanted, zone=zone, flags=flags, **where)
+        except OutOfMemory:
+            expected = ENOMEM
+        try:
+            pfn = self.sim.alloc(order, wanted, zone=zone, flags=flags, **where)
+        except OutOfMemory:
+            pfn = ENOMEM
+        assert pfn == expected
+
+    @rule(order=orders, nr=st.integers(1, 400), wanted=types, cpu=cpus, nid=cpus)
+    def alloc_many(self, order: int, nr: int, wanted: str, cpu: int, nid: int) -> None:
+        """Until watermarks matter."""
+        where = self.where(cpu, nid)
+        nr = min(nr, 4096 >> order)
+        expected = []
+        for _ in range(nr):
+            try:
+                expected.append(self.model.alloc(order, wanted, **where))
+            except OutOfMemory:
+                expected.append(ENOMEM)
+        pfns = self.sim.alloc_batch(np.full(nr, order, np.uint8), wanted, **where)
+        assert pfns.tolist() == expected
+
+    @rule(
+        wanted=st.lists(st.tuples(orders, types, flags), min_size=1, max_size=30),
+        cpu=cpus,
+        nid=cpus,
+        keep=st.integers(0, 30),
+    )
+    def run_a_stream(
+        self, wanted: list[tuple[int, str, int]], cpu: int, nid: int, keep: int
+    ) -> None:
+        """Allocations, then frees of the first of them, and one that is refused."""
+        where = self.where(cpu, nid)
+        ops = np.zeros(len(wanted) + min(keep, len(wanted)) + 1, OP_DTYPE)
+        slots = np.full(len(wanted), -1, np.int64)
+        expected, nr_failed = [], 1
+        for i, (order, name, flag) in enumerate(wanted):
+            flag &= ~32
+            ops[i] = (0, order, self.numbers[name], flag, i)
+            try:
+                expected.append(self.model.alloc(order, name, flags=flag, **where))
+            except OutOfMemory:
+                expected.append(ENOMEM)
+                nr_failed += 1
+        for i in range(min(keep, len(wanted))):
+            ops[len(wanted) + i] = (1, wanted[i][0], 0, i % 2, i)
+            if expected[i] == ENOMEM:
+                nr_failed += 1
+            else:
+                self.model.free(expected[i], cpu=where["cpu"])
+        ops[-1] = (1, 0, 0, 1, len(wanted) - 1)
+        if expected[-1] in self.allocated() and self.allocated()[expected[-1]][0] == 0:
+            nr_failed -= 1
+            self.model.free(expected[-1], cpu=where["cpu"])
+        assert self.sim.run(ops, slots, **where) == nr_failed
+        assert slots.tolist() == expected
+
+    @precondition(lambda self: self.allocated())
+    @rule(data=st.data(), with_order=st.booleans(), cpu=cpus)
+    def free(self, data: st.DataObject, with_order: bool, cpu: int) -> None:
+        pfn = self.live(data)
+        order = self.allocated()[pfn][0] if with_order else None
+        self.sim.free(pfn, order, cpu=cpu % self.nr_cpus)
+        self.model.free(pfn, order, cpu % self.nr_cpus)
+
+    @precondition(lambda self: self.allocated())
+    @rule(share=st.floats(0, 1), cpu=cpus)
+    def free_many(self, share: float, cpu: int) -> None:
+        pfns = list(self.allocated())
+        pfns = pfns[:: max(round(1 / max(share, 0.01)), 1)]
+        self.sim.free_batch(pfns, cpu=cpu % self.nr_cpus)
+        for pfn in pfns:
+            self.model.free(pfn, cpu=cpu % self.nr_cpus)
+
+    @rule(data=st.data())
+    def free_of_what_heads_no_block_is_refused(self, data: st.DataObject) -> None:
+        highest = max(mz.zone.end_pfn for mz in self.model.zones)
+        pfn = data.draw(st.integers(-3, highest + 2000), label="pfn")
+        if pfn in self.allocated():
+            return
+        digest = self.sim.digest()
+        with pytest.raises(InvalidFree):
+            self.sim.free(pfn)
+        with pytest.raises(InvalidFree):
+            self.sim.free_batch([*list(self.allocated())[:3], pfn])
+        assert self.sim.digest() == digest
+
+    @precondition(lambda self: self.allocated())
+    @rule(data=st.data(), nr=st.integers(1, 40), state=st.sampled_from(PAGE_STATES))
+    def set_states(self, data: st.DataObject, nr: int, state: str) -> None:
+        pfn = self.live(data)
+        order = self.allocated()[pfn][0]
+        self.sim.set_page_state(pfn, 1 << order, state)
+        self.model.set_page_state(pfn, 1 << order, state)
+        others = list(self.allocated())[-nr:]
+        self.sim.set_page_states(others, state)
+        for other in others:
+            mz = self.model.zone_at(other)
+            assert mz is not None
+            mz.set_state(other, state)
+
+    @rule(later=st.integers(1, 300))
+    def advance(self, later: int) -> None:
+        self.sim.advance(self.sim.now_ns + later)
+        self.model.advance(self.model.now_ns + later)
+
+    @rule()
+    def drain(self) -> None:
+        assert self.sim.drain() == self.model.drain()
+
+    @rule(nr=st.integers(0, 10))
+    def free_swap(self, nr: int) -> None:
+        nr = min(nr, self.model.swap_size - self.model.swap_free)
+        self.sim.free_swap(nr)
+        self.model.swap_free += nr
+
+    @rule(by_bytes=st.booleans())
+    def save(self, by_bytes: bool) -> None:
+        snapshot = self.sim.snapshot()
+        assert snapshot.digest == self.sim.digest()
+        if by_bytes:
+            snapshot = pickle.loads(pickle.dumps(snapshot))
+        self.saved = snapshot, self.model.copy()
+
+    @precondition(lambda self: self.saved)
+    @rule()
+    def go_back(self) -> None:
+        assert self.saved is not None
+        snapshot, model = self.saved
+        self.sim.restore(snapshot)
+        assert self.sim.digest() == snapshot.digest
+        counters, reclaimed = self.model.counters, self.model.reclaimed
+        self.model = model.copy()
+        self.model.counters, self.model.reclaimed = counters, reclaimed  # history stays
+
+    @invariant()
+    def agrees_with_the_model(self) -> None:
+        if not hasattr(self, "sim"):
+            return
+        self.sim.check()
+        assert self.sim.now_ns == self.model.now_ns
+        assert self.sim.swap_free == self.model.swap_free
+        for zone, mz in zip(self.sim.zones, self.model.zones, strict=True):
+            blocks = zone.blocks()
+            free = blocks[blocks["is_free"]]
+            names = [*zone.migratetypes, "parked"]
+            assert {
+                int(b["pfn"]): (int(b["order"]), names[b["migratetype"]]) for b in free
+            } == mz.zone.free_blocks()
+            assert zone.region_nr_free.tolist() == mz.zone.region_nr_free()
+            for pfn in list(mz.zone.allocated)[-20:]:
+                assert self.sim.page_state(pfn) == mz.states.get(pfn, "unmovable")
+        counters = self.sim.counters()
+        assert counters.pop("reclaimed_blocks") == len(self.model.reclaimed)
+        assert counters == self.model.counters
+        assert self.sim.reclaimed().tolist() == self.model.reclaimed[-65536:]
