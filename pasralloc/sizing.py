@@ -76,9 +76,11 @@ class Pagesets:
 
     def __post_init__(self) -> None:
         check_range("nr_cpus", self.nr_cpus, 1, MAX_CPUS)
+        object.__setattr__(self, "nr_cpus", index(self.nr_cpus))
         for name, most in (("batch", MAX_BATCH), ("high", MAX_HIGH), ("high_max", MAX_HIGH)):
             if getattr(self, name) is not None:
                 check_range(name, getattr(self, name), 1 if name == "batch" else 0, most)
+                object.__setattr__(self, name, index(getattr(self, name)))
         if not isinstance(self.by_region, bool):
             raise TypeError(f"by_region must be True or False, got {self.by_region!r}")
 

@@ -46,6 +46,10 @@ def test_a_pageblock_of_no_type(zone):
     broken(zone, "pageblock 5 has migratetype 6, expected less than 6", "pageblocks", 5, 6)
 
 
+def test_a_count_of_highatomic_pages_that_is_wrong(zone):
+    broken(zone, "counts 512 pages of HIGHATOMIC pageblocks, there are 0", "nr_highatomic", 0, 512)
+
+
 @pytest.mark.parametrize("tag", [0x80, 0x0C, 0x8F, 0x71, 0x90])
 def test_a_malformed_tag(zone, tag):
     head = first_free(zone, 0)[0]

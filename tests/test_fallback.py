@@ -296,11 +296,29 @@ class TestCheck:
             zone.check()
 
 
+def test_a_free_block_is_split_where_only_some_of_its_pageblocks_get_another_type():
+    """``split_free_pages()`` of 6.12, at isolation."""
+    zone = small_zone(2, 1)
+    zone.set_pageblocks(0, 512, "isolate")
+    assert zone.block_of(0) == (0, 9, "free", "isolate")
+    assert zone.block_of(512) == (512, 9, "free", "movable")
+    zone.set_pageblocks(1536, 512, "cma")
+    assert zone.block_of(1024).order == zone.block_of(1536).order == 9
+    zone.check()
+
+
+@pytest.mark.parametrize(("pfn", "nr"), [(0, 512), (512, 512)])
+def test_39_cannot_split_a_free_block_for_its_pageblocks(pfn, nr):
+    zone = small_zone(2, 1, kernel="3.9")
+    before = zone.digest()
+    with pytest.raises(ValueError, match="a free block reaches beyond"):
+        zone.set_pageblocks(pfn, nr, "isolate")
+    assert zone.digest() == before
+
+
 @pytest.mark.parametrize(
     ("pfn", "nr", "name", "why"),
     [
-        (0, 512, "cma", "a free block reaches beyond"),
-        (512, 512, "cma", "a free block reaches beyond"),
         (0, 100, "cma", "not whole pageblocks of 512 pages"),
         (0, 1024, "reserve", "migratetype must be one of .*'highatomic'.* got 'reserve'"),
         (0, 1024, 6, "migratetype must be 0 to 5, got 6"),

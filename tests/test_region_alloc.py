@@ -256,3 +256,35 @@ def test_sorted_v3_survives_a_long_mixed_run():
     zone.check()
     assert (zone.region_nr_free == before).all()
     assert len(zone.parked_regions()) >= 4093, "each type keeps one"
+
+
+@pytest.mark.parametrize("kernel", ["3.9", "6.12"])
+def test_a_region_parks_only_once_all_its_pageblocks_have_their_type(kernel):
+    """A block that completed a region while others were still to move took it back to the movable lists."""
+    zone = pa.Zone(
+        8192,
+        region_pages=2048,
+        kernel=kernel,
+        placement="biased",
+        region_allocator="when-dry",
+    )
+    for pfn in [zone.alloc(10, "unmovable") for _ in range(2)]:
+        zone.free(pfn)
+    zone.set_pageblocks(1024, 1024, "unmovable")
+    zone.set_pageblocks(0, 2048, "unmovable")
+    zone.check()
+    for pfn in (0, 1024):
+        assert zone.block_of(pfn).migratetype in ("unmovable", None)
+
+
+def test_a_refill_by_region_takes_a_parked_region_that_is_lower():
+    zone = pa.Zone(
+        8 * 1024,
+        region_pages=1024,
+        placement="sorted",
+        region_allocator="lowest-first",
+        pagesets=pa.Pagesets(batch=4, high=12, high_max=12, by_region=True),
+    )
+    assert zone.parked_regions() != []
+    lowest = min(zone.parked_regions())
+    assert zone.region_of(zone.alloc()) <= lowest

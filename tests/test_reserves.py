@@ -214,3 +214,20 @@ class TestNofragment:
         zone = small_zone(1, 1, kernel="3.9")
         zone.take_range(511, 513)
         zone.alloc(0, "unmovable", flags=pa.ALLOC_NOFRAGMENT)
+
+
+class TestCountOfHighatomicPages:
+    def test_it_follows_the_types_of_pageblocks(self):
+        zone = small_zone(4, 1)
+        zone.set_pageblocks(0, 1024, "highatomic")
+        assert zone.nr_highatomic == 1024
+        zone.set_pageblocks(512, 512, "movable")
+        assert zone.nr_highatomic == 512
+        zone.check()
+        assert zone.unreserve_highatomic(force=True)
+        assert zone.nr_highatomic == 0
+
+
+def test_a_min_watermark_beyond_all_bounds_sets_two_pageblocks_aside():
+    zone = small_zone(8, 2, kernel="3.9")
+    assert zone.setup_reserve(2**63 - 1) == 2

@@ -107,3 +107,18 @@ class TestSizes:
             small_zone().alloc(cpu=1)
         with pytest.raises(ValueError, match="no pagesets"):
             small_zone().pageset()
+
+
+def test_sizes_become_plain_integers():
+    given = pa.Pagesets(nr_cpus=np.uint8(4), batch=np.int8(63))
+    assert type(given.nr_cpus) is type(given.batch) is int
+    assert given.sizes("3.9", 1 << 22) == (63, 378, 378)
+
+
+def test_only_pagesets_themselves_decide_how_large_tables_are():
+    class Mine(pa.Pagesets):
+        def sizes(self, kernel, managed):
+            return 5, 100_000, 10
+
+    with pytest.raises(TypeError, match="pagesets must be a Pagesets or None"):
+        pa.Zone(1 << 18, region_pages=1 << 16, pagesets=Mine(nr_cpus=2))

@@ -244,3 +244,14 @@ def test_a_refused_split_says_so():
         pa.InvalidFree, match="cannot split pfn 0x0: it heads a block of order 1, not 2"
     ):
         zone.split_allocated(0, 2)
+
+
+def test_a_number_that_has_a_length_is_no_migratetype_that_was_checked():
+    class Odd(int):
+        def __len__(self):
+            return 1
+
+    zone = pa.Zone(4096, region_pages=1024)
+    for number in (3, 100, 255):
+        with pytest.raises((ValueError, TypeError)):
+            zone.alloc_batch(np.zeros(4, np.uint8), Odd(number))

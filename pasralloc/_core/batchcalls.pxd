@@ -9,8 +9,9 @@ from pasralloc._core.types cimport pasr_zone_t
 ctypedef struct target_t:
     pasr_zone_t *zone
     place_t place
+    int64_t now_ns                       # time of the call on a place; negative: the present
 
 
-cdef object batch_alloc(const target_t *target, object orders, object migratetypes, object out)
+cdef object batch_alloc(const target_t *target, object orders, int migratetype, object migratetypes, object out)
 cdef int batch_free(const target_t *target, object pfns, object orders) except -1
 cdef int64_t batch_run(const target_t *target, object ops, object slots) except -1

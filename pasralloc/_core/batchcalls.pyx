@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 
 from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
 from pasralloc._core.boundary cimport get_array, integers, small_integers, try_array
-from pasralloc._core.node cimport zone_at
+from pasralloc._core.node cimport node_advance, zone_at
 from pasralloc._core.nodestream cimport node_alloc_batch, node_free_batch, node_run
 from pasralloc._core.nodetypes cimport PASR_NO_ZONE
 from pasralloc._core.refusal cimport free_refusal
@@ -58,13 +58,18 @@ cdef int copy_small_integers(Py_buffer *view, str name, int high, uint8_t *copy,
     return 0
 
 
-cdef int fill_migratetypes(object migratetypes, uint8_t *copy, Py_ssize_t nr) except -1:
+cdef int fill_migratetypes(int migratetype, object migratetypes, uint8_t *copy, Py_ssize_t nr) except -1:
     cdef Py_buffer view
-    if isinstance(migratetypes, int):
-        memset(copy, <int> migratetypes, nr)
+    if migratetype >= 0:
+        memset(copy, migratetype, nr)
         return 0
     open_small_integers(migratetypes, &view, "migratetypes", PASR_NR_PCPTYPES - 1)
     return copy_small_integers(&view, "migratetypes", PASR_NR_PCPTYPES - 1, copy, nr)
+
+
+cdef inline void pass_time(const target_t *target) noexcept nogil:
+    if target.now_ns > target.place.memory.now_ns:
+        node_advance(target.place.memory, target.now_ns)
 
 
 cdef inline void alloc_on(
@@ -73,6 +78,7 @@ cdef inline void alloc_on(
     if target.zone != NULL:
         zone_alloc_batch(target.zone, target.place.cpu, orders, migratetypes, nr, out)
     else:
+        pass_time(target)
         node_alloc_batch(&target.place, orders, migratetypes, nr, out)
 
 
@@ -81,7 +87,7 @@ cdef inline int free_on(
 ) noexcept nogil:
     if target.zone != NULL:
         return zone_free_batch(target.zone, target.place.cpu, pfns, orders, tags, nr, bad)
-    return node_free_batch(&target.place, pfns, orders, tags, nr, bad)
+    return node_free_batch(&target.place, pfns, orders, tags, nr, bad, target.now_ns)
 
 
 cdef inline int64_t run_on(
@@ -89,11 +95,12 @@ cdef inline int64_t run_on(
 ) noexcept nogil:
     if target.zone != NULL:
         return zone_run(target.zone, target.place.cpu, ops, nr, slots, nr_slots, nr_done)
+    pass_time(target)
     return node_run(&target.place, ops, nr, slots, nr_slots, nr_done)
 
 
-cdef object batch_alloc(const target_t *target, object orders, object migratetypes, object out):
-    """`Zone.alloc_batch`; *migratetypes* is a checked number or an array."""
+cdef object batch_alloc(const target_t *target, object orders, int migratetype, object migratetypes, object out):
+    """`Zone.alloc_batch`; *migratetype* is that of all, or with -1 *migratetypes* an array."""
     cdef Py_buffer view
     cdef Py_ssize_t nr = open_small_integers(orders, &view, "orders", PASR_MAX_PAGE_ORDER)
     cdef uint8_t small[ALLOC_STACK]
@@ -105,7 +112,7 @@ cdef object batch_alloc(const target_t *target, object orders, object migratetyp
             raise MemoryError(f"cannot copy the orders of {nr} allocations")
     try:
         copy_small_integers(&view, "orders", PASR_MAX_PAGE_ORDER, copy, nr)
-        fill_migratetypes(migratetypes, copy + nr, nr)
+        fill_migratetypes(migratetype, migratetypes, copy + nr, nr)
         if out is None:
             out = np.empty(nr, np.int64)
         get_array(out, &view, "out", "int64", True)

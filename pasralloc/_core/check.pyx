@@ -9,10 +9,10 @@ from libc.string cimport memset
 
 from pasralloc._core.freelist cimport idx_of_node, links_of, node_of, region_of
 from pasralloc._core.types cimport (
-    PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
-    PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM,
-    PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t,
-    pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
+    PASR_CMA, PASR_HIGHATOMIC, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_SORTED,
+    PASR_MODE_STRADDLE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_PCP_SCALE_MAX,
+    PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES,
+    pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, nr_pageblocks, nr_region_words, pcplist_order, tag_cached, tag_free, tag_is_cached, tag_is_free,
@@ -31,6 +31,7 @@ cdef enum:
     UNMERGED
     BAD_FREE_TYPE
     BAD_CMA_FIRST
+    BAD_HIGHATOMIC
     BAD_MANAGED
     BAD_REGION_FREE
     BAD_ZONE_MANAGED
@@ -72,6 +73,7 @@ TEXTS[OUTSIDE] = b"block at frame {where} reaches frame {found}, outside the zon
 TEXTS[UNMERGED] = b"free buddies of order {found} at frames {where} and {expected} are not merged"
 TEXTS[BAD_FREE_TYPE] = b"free block at frame {where} has migratetype {found}, its pageblock {expected}"
 TEXTS[BAD_CMA_FIRST] = b"the mask of types that look at CMA pageblocks first is {found}, expected {expected}"
+TEXTS[BAD_HIGHATOMIC] = b"the zone counts {found} pages of HIGHATOMIC pageblocks, there are {expected}"
 TEXTS[BAD_MANAGED] = b"region {where} counts {found} managed pages, its blocks hold {expected}"
 TEXTS[BAD_REGION_FREE] = b"region {where} counts {found} free pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks hold {expected}"
@@ -129,7 +131,7 @@ cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t 
 
 
 cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
-    cdef uint64_t i
+    cdef uint64_t i, nr_highatomic = 0
     cdef uint32_t region = 0
     cdef bint expected, has_cma = False
     cdef int expected_types
@@ -142,6 +144,10 @@ cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
         if z.pageblocks[i] >= PASR_NR_MIGRATETYPES:
             return fail(fault, BAD_PAGEBLOCK, <int64_t> i, z.pageblocks[i], PASR_NR_MIGRATETYPES)
         has_cma = has_cma or z.pageblocks[i] == PASR_CMA
+        nr_highatomic += z.rules == PASR_RULES_CLAIM and z.pageblocks[i] == PASR_HIGHATOMIC
+    if z.nr_highatomic != nr_highatomic << z.pageblock_order:
+        return fail(
+            fault, BAD_HIGHATOMIC, 0, <int64_t> z.nr_highatomic, <int64_t> (nr_highatomic << z.pageblock_order))
     expected_types = (has_cma and z.rules == PASR_RULES_CLAIM) << z.movable
     if z.cma_first != expected_types:
         return fail(fault, BAD_CMA_FIRST, 0, z.cma_first, expected_types)

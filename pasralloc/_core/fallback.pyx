@@ -91,10 +91,10 @@ cdef int64_t claim_block(
         retype_pageblocks(z, idx, high, migratetype)
         zone_expand(z, idx, order, high, migratetype, migratetype, region, z.mode)
         return idx
-    if first < z.first or first + nr_pages > z.end:
-        return PASR_ENOMEM
     # ``boost_watermark()``: types are about to mix, so that reclaim shall free whole pageblocks.
     z.watermark_boost = min(z.watermark_boost + nr_pages, z.boost_max)
+    if first < z.first or first + nr_pages > z.end:
+        return PASR_ENOMEM
     while at < first + nr_pages:
         block = zone_block_of(z, <pasr_idx_t> at)
         if block.state == PASR_FREE:

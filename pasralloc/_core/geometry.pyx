@@ -121,7 +121,8 @@ cdef list describe_regions(pasr_zone_t *z, object region_pages):
 
 
 cdef int describe_pagesets(pasr_zone_t *z, object pagesets, str kernel, object managed) except -1:
-    if not isinstance(pagesets, Pagesets):
+    # Tables are sized by what it says, so that it must be what it seems.
+    if type(pagesets) is not Pagesets:
         raise TypeError(f"pagesets must be a Pagesets or None, got {pagesets!r}")
     z.pcp_batch, z.pcp_high_min, z.pcp_high_max = pagesets.sizes(kernel, managed)
     z.pcp_most_freed = z.pcp_batch << PASR_PCP_SCALE_MAX

@@ -13,8 +13,9 @@ from libc.string cimport memcmp, memcpy, memset
 from pasralloc._core.bits cimport regionmap_set
 from pasralloc._core.types cimport (
     PASR_MAX_PAGE_ORDER, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
-    PASR_NR_PCPLISTS, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t,
-    pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t, pasr_region_t, pasr_run_t,
+    PASR_NR_PCPLISTS, PASR_PCP_SCALE_MAX, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT,
+    PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t, pasr_region_t,
+    pasr_run_t,
 )
 from pasralloc._core.zone cimport (
     nr_pageblocks, nr_region_words, pcplist_order, tag_is_cached, tag_order, tag_type, zone_note_cma,
@@ -246,6 +247,8 @@ cdef bint image_fits(const pasr_zone_t *z, const char *image, uint64_t nr_bytes)
         return False
     for cpu in range(z.nr_cpus):
         memcpy(&header, image + offset_of_pagesets() + cpu * sizeof(header), sizeof(header))
+        if header.alloc_factor > PASR_PCP_SCALE_MAX or header.was_high_order > 1:
+            return False
         for i in range(PASR_NR_PCPLISTS):
             if header.lengths[i] > z.pagesets[cpu].lists[i].room:
                 return False

@@ -6,5 +6,5 @@ from pasralloc._core.memorybase cimport MemoryBase
 
 
 cdef class Memory(MemoryBase):
-    cdef int pass_time(self, object now_ns) except -1
+    cdef int64_t as_time(self, object now_ns) except -1
     cdef int zone_number(self, int64_t pfn) except -1

@@ -12,7 +12,7 @@ from pasralloc._core.nodetypes cimport PASR_ALLOC_MIN_RESERVE, PASR_NO_ZONE, pas
 from pasralloc._core.rangecalls cimport as_any_migratetype, retype_pages, take_pages
 from pasralloc._core.refusal cimport free_refusal
 from pasralloc._core.types cimport (
-    PASR_EINVAL, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t, pasr_zone_t,
+    PASR_EINVAL, PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport idx_of, pfn_of, zone_free_error, zone_spans
 
@@ -29,20 +29,22 @@ ALLOC_MIN_RESERVE = PASR_ALLOC_MIN_RESERVE
 cdef enum:
     ALL_FLAGS = 62
 
+# Leaves room to add any latency or interval.
+cdef int64_t MAX_TIME = <int64_t> 1 << 61
+
 
 cdef class Memory(MemoryBase):
     """What can be done to the memory of a simulation; see `Simulation`."""
 
-    cdef int pass_time(self, object now_ns) except -1:
-        """Let time pass up to *now_ns*, if that is given."""
+    cdef int64_t as_time(self, object now_ns) except -1:
+        """A time that is not in the past; the present if it is None."""
         cdef int64_t now
-        if now_ns is not None:
-            now = as_int(now_ns, "now_ns", 0, INT64_MAX)
-            if now < self.c.now_ns:
-                raise ValueError(f"now_ns must not be before the present of {self.c.now_ns} ns, got {now}")
-            if now != self.c.now_ns:
-                node_advance(&self.c, now)
-        return 0
+        if now_ns is None:
+            return self.c.now_ns
+        now = as_int(now_ns, "now_ns", 0, MAX_TIME)
+        if now < self.c.now_ns:
+            raise ValueError(f"now_ns must not be before the present of {self.c.now_ns} ns, got {now}")
+        return now
 
     def advance(self, now_ns):
         """Let simulated time pass.
@@ -61,8 +63,11 @@ cdef class Memory(MemoryBase):
         RuntimeError
             If another thread's call is at work.
         """
+        cdef int64_t now = self.as_time(as_int(now_ns, "now_ns", 0, MAX_TIME))
+        # After the conversion: it may run Python code that lets another thread in.
         self.turn.refuse_if_taken()
-        self.pass_time(as_int(now_ns, "now_ns", 0, INT64_MAX))
+        if now > self.c.now_ns:
+            node_advance(&self.c, now)
 
     def alloc(
         self, object order=0, object migratetype="movable", object zone=None, object nid=0, object cpu=0,
@@ -115,15 +120,17 @@ cdef class Memory(MemoryBase):
         cdef int number = self.first.movable if migratetype is MOVABLE and self.first is not None else -1
         cdef uint32_t wanted = <uint32_t> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
         cdef uint32_t granted = <uint32_t> as_int(flags, "flags", 0, ALL_FLAGS | 1)
-        cdef int64_t pfn
+        cdef int64_t pfn, now
         self.place(&target.place, zone, nid, cpu)
         if number < 0:
             number = self.first.as_migratetype(migratetype)
         if granted & ~<uint32_t> ALL_FLAGS:
             raise ValueError(f"flags must be ALLOC_NON_BLOCK (2), ALLOC_HIGHATOMIC (4), ALLOC_OOM (8),"
                              f" ALLOC_NOFRAGMENT (16) and ALLOC_MIN_RESERVE (32) or-ed, got {flags}")
+        now = self.as_time(now_ns)
         self.turn.refuse_if_taken()
-        self.pass_time(now_ns)
+        if now > self.c.now_ns:
+            node_advance(&self.c, now)
         pfn = place_alloc(&target.place, wanted, number, granted)
         if pfn < 0:
             raise OutOfMemory(wanted, self.first.migratetypes[number])
@@ -154,13 +161,17 @@ cdef class Memory(MemoryBase):
         cdef int wanted = -1 if order is None else <int> as_int(order, "order", 0, PASR_MAX_PAGE_ORDER)
         cdef int64_t number = as_int(pfn, "pfn", INT64_MIN, INT64_MAX)
         cdef uint32_t on = <uint32_t> as_int(cpu, "cpu", 0, self.c.nr_cpus - 1 if self.c.nr_cpus != 0 else 0)
-        cdef int error
-        cdef uint32_t at
+        cdef int64_t now = self.as_time(now_ns)
+        cdef int error = PASR_ERANGE
+        cdef uint32_t at = zone_at(&self.c, number)
         self.turn.refuse_if_taken()
-        self.pass_time(now_ns)
-        error = node_free(&self.c, on, number, wanted)
+        if at != PASR_NO_ZONE:
+            error = zone_free_error(self.c.zones[at].zone, number, wanted)
+        if error == PASR_OK:
+            if now > self.c.now_ns:
+                node_advance(&self.c, now)
+            error = node_free(&self.c, on, number, wanted)
         if error != PASR_OK:
-            at = zone_at(&self.c, number)
             raise InvalidFree(
                 number, "outside every zone" if at == PASR_NO_ZONE else free_refusal(
                     self.c.zones[at].zone, number, wanted, error))
@@ -200,14 +211,15 @@ cdef class Memory(MemoryBase):
         entries or more.
         """
         cdef target_t target
+        cdef int number = -1
         target.zone = NULL
         self.place(&target.place, zone, nid, cpu)
-        is_one = isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__")
-        number = self.first.as_migratetype(migratetypes) if is_one else migratetypes
+        if isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__"):
+            number = self.first.as_migratetype(migratetypes)
+        target.now_ns = self.as_time(now_ns)
         self.turn.take()
         try:
-            self.pass_time(now_ns)
-            return batch_alloc(&target, orders, number, out)
+            return batch_alloc(&target, orders, number, migratetypes, out)
         finally:
             self.turn.give_back()
 
@@ -234,11 +246,10 @@ cdef class Memory(MemoryBase):
         """
         cdef target_t target
         target.zone = NULL
-        if self.first is not None:
-            self.place(&target.place, None, self.c.zones[0].nid, cpu)
+        self.place(&target.place, None, self.first_nid, cpu)
+        target.now_ns = self.as_time(now_ns)
         self.turn.take()
         try:
-            self.pass_time(now_ns)
             batch_free(&target, pfns, orders)
         finally:
             self.turn.give_back()
@@ -279,9 +290,9 @@ cdef class Memory(MemoryBase):
         cdef target_t target
         target.zone = NULL
         self.place(&target.place, zone, nid, cpu)
+        target.now_ns = self.as_time(now_ns)
         self.turn.take()
         try:
-            self.pass_time(now_ns)
             return batch_run(&target, ops, slots)
         finally:
             self.turn.give_back()

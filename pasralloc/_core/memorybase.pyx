@@ -91,6 +91,8 @@ cdef class MemoryBase:
         zones = []
         for plan in plans:
             zone = MemoryZone(**plan.options)
+            if zone.c.nr_cpus not in (0, nr_cpus) or not 0 <= plan.kswapd_cpu < nr_cpus:
+                raise ValueError(f"a zone has pagesets of {zone.c.nr_cpus} CPUs, the machine has {nr_cpus} CPUs")
             zone.nid = plan.nid
             zone.name = ZONE_TYPES[plan.type]
             zone.turn = self.turn

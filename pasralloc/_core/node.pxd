@@ -24,6 +24,8 @@ cdef inline uint32_t zone_at(const pasr_memory_t *m, int64_t pfn) noexcept nogil
     return m.zone_of_block[block]
 
 
+cdef void want_kswapd(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil
+cdef void node_settle(pasr_memory_t *m) noexcept nogil
 cdef bint avoids_fragments(const pasr_memory_t *m, const uint16_t *zonelist) noexcept nogil
 cdef int64_t node_alloc(
     pasr_memory_t *m, uint32_t node, uint32_t highest, uint32_t cpu, uint32_t order, uint32_t migratetype,

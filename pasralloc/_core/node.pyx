@@ -160,9 +160,14 @@ cdef int64_t node_alloc(
     cdef int64_t pfn = get_page(m, zonelist, PASR_WMARK_LOW, highest, cpu, order, migratetype, flags)
     if pfn < 0:
         pfn = alloc_slow(m, zonelist, highest, cpu, order, migratetype, flags)
+    node_settle(m)
+    return pfn
+
+
+cdef void node_settle(pasr_memory_t *m) noexcept nogil:
+    """Let kswapd run if it is to run by now."""
     if m.is_kswapd_due and m.now_ns >= m.kswapd_at_ns:
         kswapd_run(m)
-    return pfn
 
 
 cdef int node_free(pasr_memory_t *m, uint32_t cpu, int64_t pfn, int order) noexcept nogil:
@@ -201,8 +206,7 @@ cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
     """Let time pass up to *now_ns*: kswapd runs if it was to run by then, and pagesets decay."""
     cdef int64_t nr
     m.now_ns = now_ns
-    if m.is_kswapd_due and now_ns >= m.kswapd_at_ns:
-        kswapd_run(m)
+    node_settle(m)
     if m.vmstat_interval_ns == 0 or now_ns < m.vmstat_at_ns:
         return
     nr = (now_ns - m.vmstat_at_ns) // m.vmstat_interval_ns + 1

@@ -5,7 +5,9 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint6
 
 from pasralloc._core.batch cimport AHEAD, mark_block, unmark_block
 from pasralloc._core.bits cimport __builtin_prefetch
-from pasralloc._core.node cimport avoids_fragments, node_alloc, node_free, zone_at, zonelist_of
+from pasralloc._core.node cimport (
+    avoids_fragments, node_advance, node_alloc, node_free, node_settle, want_kswapd, zone_at, zonelist_of,
+)
 from pasralloc._core.nodetypes cimport (
     PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_NO_ZONE, PASR_WMARK_LOW, PASR_ZONE_MOVABLE,
     PASR_ZONE_NORMAL, pasr_memzone_t,
@@ -23,6 +25,7 @@ from pasralloc._core.zone cimport pfn_of, zone_free_error, zone_prefetch, zone_s
 # Where requests of a migratetype go first. Does not change while a stream is executed.
 ctypedef struct first_t:
     pasr_zone_t *zone
+    pasr_memzone_t *memzone
     pasr_pageset_t *pageset
     uint64_t plenty                      # with more free pages, a single page may be taken
     uint32_t flags                       # PASR_ALLOC_NOFRAGMENT while it avoids to mix types
@@ -54,9 +57,10 @@ cdef void node_alloc_batch(
 
 
 cdef int node_free_batch(
-    const place_t *place, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
+    const place_t *place, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad,
+    int64_t now_ns
 ) noexcept nogil:
-    """Free all of *pfns* in order, or none; as `zone_free_batch`."""
+    """Free all of *pfns* in order, or none; as `zone_free_batch`. If that is later, it happens at *now_ns*."""
     cdef pasr_memory_t *m = place.memory
     cdef uint64_t i, nr_marked = nr
     cdef uint32_t at
@@ -80,9 +84,12 @@ cdef int node_free_batch(
             m.zones[at].zone, pfns[nr_marked], -1 if orders == NULL else <int> orders[nr_marked])
         return error if error != PASR_OK else PASR_EALREADY
     for i in range(nr):
+        unmark_block(m.zones[zone_at(m, pfns[i])].zone, pfns[i], tags[i])
+    if now_ns > m.now_ns:
+        node_advance(m, now_ns)
+    for i in range(nr):
         if i + AHEAD < nr:
             prefetch(m, pfns[i + AHEAD], True)
-        unmark_block(m.zones[zone_at(m, pfns[i])].zone, pfns[i], tags[i])
         node_free(m, place.cpu, pfns[i], -1)
     return PASR_OK
 
@@ -142,6 +149,9 @@ cdef inline int64_t execute(
                     has_pageset, mode)
                 if cython.likely(result >= 0):
                     result = pfn_of(first.zone, <pasr_idx_t> result)
+                    if cython.unlikely(first.zone.watermark_boost != 0):
+                        want_kswapd(m, first.memzone)
+                        node_settle(m)
             if cython.unlikely(result < 0):
                 result = place_alloc(place, ops[i].order, ops[i].migratetype, ops[i].flags)
             slots[slot] = result
@@ -160,7 +170,7 @@ cdef void find_firsts(const place_t *place, first_t *firsts) noexcept nogil:
     cdef pasr_memory_t *m = place.memory
     cdef const pasr_memzone_t *likely = &m.zones[0]
     cdef const uint16_t *zonelist
-    cdef const pasr_memzone_t *mz
+    cdef pasr_memzone_t *mz
     cdef uint32_t migratetype, highest
     for migratetype in range(3):
         highest = highest_of(place, migratetype)
@@ -171,6 +181,7 @@ cdef void find_firsts(const place_t *place, first_t *firsts) noexcept nogil:
         if zonelist[0] != PASR_NO_ZONE:
             mz = &m.zones[zonelist[0]]
             firsts[migratetype].zone = mz.zone
+            firsts[migratetype].memzone = mz
             firsts[migratetype].pageset = &mz.zone.pagesets[place.cpu]
             firsts[migratetype].set_aside = 0xffffffff if mz.zone.rules == PASR_RULES_CLAIM else 0
             if migratetype == mz.zone.movable:

@@ -73,7 +73,7 @@ cdef inline uint32_t refill_pages(
     while done < nr:
         if stage == OWN and not z.cma_first >> migratetype & 1:
             if mode & PASR_MODE_PARKING:
-                region_request(z, order, migratetype)
+                region_request(z, order, migratetype, mode)
             n = zone_take_bulk(z, order, migratetype, nr - done, pages + done, mode)
             if n != 0:
                 done += n

@@ -10,5 +10,6 @@ cdef void zone_release(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
 cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
 cdef int64_t zone_take_range(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil
 cdef int zone_split_allocated(pasr_zone_t *z, int64_t pfn, uint32_t order) noexcept nogil
+cdef void zone_offer_range(pasr_zone_t *z, pasr_idx_t first, uint64_t stop) noexcept nogil
 cdef uint64_t zone_move_freepages(pasr_zone_t *z, pasr_idx_t first, uint64_t stop, uint32_t migratetype) noexcept nogil
 cdef int zone_set_pageblocks(pasr_zone_t *z, int64_t pfn, uint64_t nr, uint32_t migratetype) noexcept nogil

@@ -12,8 +12,8 @@ from pasralloc._core.freelist cimport list_remove, region_of, region_take
 from pasralloc._core.region_alloc cimport region_is_parked, region_offer, region_unpark
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_EBUSY, PASR_EDOM, PASR_EEXIST, PASR_ENXIO, PASR_ERANGE, PASR_FREE, PASR_MAX_PAGE_ORDER,
-    PASR_MODE_PARKING, PASR_MODE_STRADDLE, PASR_OK, PASR_PARKED, PASR_TAG_SPLIT,
-    pasr_block_t,
+    PASR_HIGHATOMIC, PASR_MODE_PARKING, PASR_MODE_STRADDLE, PASR_OK, PASR_PARKED, PASR_RULES_CLAIM, PASR_TAG_SPLIT,
+    PASR_TOP_PAGES, pasr_block_t,
 )
 from pasralloc._core.zone cimport (
     block_end, head_tag, idx_of, pageblock_type, set_tag, tag_allocated, tag_is_allocated, tag_order, tag_type,
@@ -199,7 +199,8 @@ cdef uint64_t zone_move_freepages(
     """Move the free blocks that start in [*first*, *stop*) to the lists of *migratetype*, in ascending order.
 
     Returns how many pages they hold. A block joins where ``move_freepages()`` of
-    the generation puts it.
+    the generation puts it. Once pageblocks have their types, `zone_offer_range` must
+    follow: a region that is parked comes back with pageblocks of its own.
     """
     cdef uint64_t nr_moved = 0, idx = first
     cdef uint32_t region
@@ -213,11 +214,41 @@ cdef uint64_t zone_move_freepages(
                 block.migratetype = z.movable
             list_remove(z, block.head, block.order, block.migratetype, region, z.mode)
             zone_put(z, block.head, block.order, migratetype, region, z.fresh_to_tail, z.mode)
-            if z.mode & PASR_MODE_PARKING:
-                region_offer(z, block.head)
             nr_moved += <uint64_t> 1 << block.order
         idx = block_end(block)
     return nr_moved
+
+
+cdef void zone_offer_range(pasr_zone_t *z, pasr_idx_t first, uint64_t stop) noexcept nogil:
+    """Park the regions that moving free blocks has completed on one list."""
+    cdef uint64_t block
+    if z.mode & PASR_MODE_PARKING:
+        for block in range(first >> PASR_MAX_PAGE_ORDER, (stop + PASR_TOP_PAGES - 1) >> PASR_MAX_PAGE_ORDER):
+            region_offer(z, <pasr_idx_t> (block << PASR_MAX_PAGE_ORDER))
+
+
+cdef void split_at(pasr_zone_t *z, uint64_t idx) noexcept nogil:
+    """Make pageblocks of the free block that lies on both sides of a boundary of pageblocks: ``split_free_pages()``."""
+    cdef pasr_block_t block = zone_block_of(z, <pasr_idx_t> idx)
+    cdef uint32_t region = region_of(z, block.head, z.mode)
+    cdef uint64_t at = block.head
+    if block.migratetype == PASR_PARKED:
+        region_unpark(z, region, z.movable)
+        block.migratetype = z.movable
+    list_remove(z, block.head, block.order, block.migratetype, region, z.mode)
+    set_tag(z, block.head, block.order, PASR_TAG_SPLIT if block.order == PASR_MAX_PAGE_ORDER else 0)
+    while at != block_end(block):
+        zone_put(z, <pasr_idx_t> at, z.pageblock_order, block.migratetype, region, False, z.mode)
+        at += <uint64_t> 1 << z.pageblock_order
+
+
+cdef inline uint64_t nr_highatomic_in(const pasr_zone_t *z, pasr_idx_t idx, uint64_t stop) noexcept nogil:
+    """Pages of the HIGHATOMIC pageblocks of a range."""
+    cdef uint64_t at, nr = 0
+    if z.rules == PASR_RULES_CLAIM:
+        for at in range(idx >> z.pageblock_order, ((stop - 1) >> z.pageblock_order) + 1):
+            nr += z.pageblocks[at] == PASR_HIGHATOMIC
+    return nr << z.pageblock_order
 
 
 cdef inline bint crosses(const pasr_zone_t *z, uint64_t idx) noexcept nogil:
@@ -236,7 +267,8 @@ cdef int zone_set_pageblocks(
 
     The first and last pageblock of the zone may be cut short by its span. Returns
     PASR_OK, or with the zone unchanged PASR_ERANGE, PASR_EDOM (not whole
-    pageblocks) or PASR_EBUSY (a free block reaches beyond the range).
+    pageblocks) or PASR_EBUSY (a free block reaches beyond the range; 6.12 splits
+    it). O(blocks of the range).
     """
     cdef pasr_idx_t idx
     cdef uint64_t stop
@@ -248,10 +280,18 @@ cdef int zone_set_pageblocks(
     if (idx & mask and idx != z.first) or (stop & mask and stop != z.end):
         return PASR_EDOM
     if crosses(z, idx) or crosses(z, stop):
-        return PASR_EBUSY
+        if z.rules != PASR_RULES_CLAIM:
+            return PASR_EBUSY
+        if crosses(z, idx):
+            split_at(z, idx)
+        if crosses(z, stop):
+            split_at(z, stop)
     zone_move_freepages(z, idx, stop, migratetype)
+    z.nr_highatomic -= nr_highatomic_in(z, idx, stop)
     memset(
         &z.pageblocks[idx >> z.pageblock_order], <int> migratetype,
         ((stop - 1) >> z.pageblock_order) - (idx >> z.pageblock_order) + 1)
+    z.nr_highatomic += nr_highatomic_in(z, idx, stop)
     zone_note_cma(z)
+    zone_offer_range(z, idx, stop)
     return PASR_OK

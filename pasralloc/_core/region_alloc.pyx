@@ -73,13 +73,14 @@ cdef void region_unpark(pasr_zone_t *z, uint32_t region, uint32_t migratetype) n
         run.nr_blocks -= 1
 
 
-cdef void region_request(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
+cdef void region_request(pasr_zone_t *z, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
     """Hand the lowest parked region to *migratetype* if a request of *order* should have it.
 
     In the series that is when the lists of the type have no block that fits; then
     a low region that was parked meanwhile stays unused while the type goes on
     in a higher one. With PASR_MODE_LOWEST a parked region counts as if it stood on
-    the list, so it is also handed out when it would be taken from there.
+    the list, so it is also handed out when it would be taken from there. *mode* may be
+    biased where the zone is not.
     """
     cdef uint32_t fit = z.nonempty[migratetype] >> order
     cdef uint32_t high
@@ -88,7 +89,7 @@ cdef void region_request(pasr_zone_t *z, uint32_t order, uint32_t migratetype) n
     if fit != 0:
         if not z.mode & PASR_MODE_LOWEST:
             return
-        if not z.mode & PASR_MODE_BIASED and order + lowest_bit(fit) != PASR_MAX_PAGE_ORDER:
+        if not mode & PASR_MODE_BIASED and order + lowest_bit(fit) != PASR_MAX_PAGE_ORDER:
             return
         while fit != 0:
             high = order + lowest_bit(fit)

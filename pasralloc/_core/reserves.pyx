@@ -8,7 +8,7 @@ allocation of high order that succeeded, for the next such.
 from libc.stdint cimport uint32_t, uint64_t
 
 from pasralloc._core.freelist cimport idx_of_node
-from pasralloc._core.ranges cimport zone_move_freepages
+from pasralloc._core.ranges cimport zone_move_freepages, zone_offer_range
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_HIGHATOMIC, PASR_NIL, PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_RESERVE, pasr_block_t,
 )
@@ -34,6 +34,7 @@ cdef bint retype_with_freepages(pasr_zone_t *z, pasr_idx_t idx, uint32_t migrate
         return False
     zone_move_freepages(z, <pasr_idx_t> first, first + nr_pages, migratetype)
     retype_pageblocks(z, <pasr_idx_t> first, z.pageblock_order, migratetype)
+    zone_offer_range(z, <pasr_idx_t> first, first + nr_pages)
     return True
 
 
@@ -95,12 +96,13 @@ cdef bint highatomic_unreserve(pasr_zone_t *z, uint32_t migratetype, bint force)
             continue
         idx = idx_of_node(z.lists[order][<int> PASR_HIGHATOMIC].head, order)
         nr = <uint64_t> 1 << order if order > z.pageblock_order else nr_pages
-        z.nr_highatomic -= min(nr, z.nr_highatomic)
         if order < z.pageblock_order:
-            if retype_with_freepages(z, idx, migratetype):
-                return True
-            continue
-        zone_move_freepages(z, idx, idx + nr, migratetype)
-        retype_pageblocks(z, idx, order, migratetype)
+            if not retype_with_freepages(z, idx, migratetype):
+                continue
+        else:
+            zone_move_freepages(z, idx, idx + nr, migratetype)
+            retype_pageblocks(z, idx, order, migratetype)
+            zone_offer_range(z, idx, idx + nr)
+        z.nr_highatomic -= nr
         return True
     return False

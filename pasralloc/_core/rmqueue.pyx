@@ -23,7 +23,7 @@ cdef inline int64_t take(
             return idx
     if stage[0] == OWN:
         if mode & PASR_MODE_PARKING:
-            region_request(z, order, migratetype)
+            region_request(z, order, migratetype, mode)
         idx = zone_take_smallest(z, order, migratetype, migratetype, mode)
         if idx >= 0:
             return idx

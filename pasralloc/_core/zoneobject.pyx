@@ -253,13 +253,14 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         entries or more.
         """
         cdef target_t target
-        is_one = isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__")
-        number = self.as_migratetype(migratetypes) if is_one else migratetypes
+        cdef int number = -1
+        if isinstance(migratetypes, str) or not hasattr(migratetypes, "__len__"):
+            number = self.as_migratetype(migratetypes)
         target.zone = &self.c
         target.place.cpu = self.as_cpu(cpu)
         self.enter()
         try:
-            return batch_alloc(&target, orders, number, out)
+            return batch_alloc(&target, orders, number, migratetypes, out)
         finally:
             self.leave()
 

@@ -160,10 +160,12 @@ cdef class ZoneRanges(ZoneBase):
         """
         cdef int64_t pages = min_watermark(self.c.managed, 65536) if min_wmark is None else as_int(
             min_wmark, "min_wmark", 0, INT64_MAX)
+        cdef int64_t most = <int64_t> 2 << self.c.pageblock_order
         if self.c.rules != PASR_RULES_STEAL:
             raise ValueError(f"only kernel='3.9' has RESERVE pageblocks, this zone is of {self.kernel!r}")
         self.refuse_if_busy()
-        return reserve_setup(&self.c, min((pages + (1 << self.c.pageblock_order) - 1) >> self.c.pageblock_order, 2))
+        pages = min(pages, most)
+        return reserve_setup(&self.c, (pages + (1 << self.c.pageblock_order) - 1) >> self.c.pageblock_order)
 
     @property
     def nr_highatomic(self):

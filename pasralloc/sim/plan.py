@@ -112,7 +112,9 @@ def plans_of(
     plans = []
     for piece, mark, own in zip(pieces, marks, sized, strict=True):
         span = piece.span
-        chosen = own if pagesets is True else pagesets or None
+        chosen = own if pagesets is True else None
+        if isinstance(pagesets, Pagesets):
+            chosen = replace(pagesets, nr_cpus=machine.nr_cpus)
         if chosen is own and policy.pagesets is not None:
             chosen = replace(own, by_region=policy.pagesets.by_region)
         plans.append(

@@ -107,9 +107,9 @@ def claim(model: ZoneModel, order: int, high: int, wanted: str, other: str) -> i
         model.split(pfn, order, high, wanted)
         return pfn
     block = set(model.pageblock_pages_of(pfn))
+    model.watermark_boost = min(model.watermark_boost + len(block), model.boost_max)
     if min(block) < model.start_pfn or max(block) >= model.end_pfn:
         return None
-    model.watermark_boost = min(model.watermark_boost + len(block), model.boost_max)
     free = sum(1 << o for head, (o, _) in model.free_blocks().items() if head in block)
     movable = sum(
         1 << o for head, (o, name) in model.allocated.items() if head in block and name == "movable"

@@ -360,11 +360,11 @@ class ZoneModel:
             or (end % pages and end != self.end_pfn)
         ):
             raise ValueError("not whole pageblocks")
-        for block, (order, _) in self.free_blocks().items():
-            if block < pfn < block + (1 << order) or block < end < block + (1 << order):
-                raise ValueError("a free block reaches beyond the range")
+        reserves.part_at(self, pfn, end)
         self.move_freepages(set(range(pfn, end)), migratetype)
         self.retype(pfn, nr, migratetype)
+        reserves.count_highatomic(self)
+        region_alloc.park_whole(self, set(range(pfn, end)))
 
     # Pageblocks
 
@@ -388,7 +388,6 @@ class ZoneModel:
                 region_alloc.unpark_block(self, block)
                 self.unlist(block)
                 self.add(block, order, migratetype, self.generation.fresh_to_tail)
-                region_alloc.park_if_whole(self, block, order, migratetype)
                 nr_moved += 1 << order
         return nr_moved
 

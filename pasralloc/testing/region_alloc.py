@@ -31,6 +31,13 @@ def park_if_whole(model: ZoneModel, pfn: int, order: int, migratetype: str) -> N
         model.lists[order, migratetype] = [pfn for pfn in pfns if pfn not in own]
 
 
+def park_whole(model: ZoneModel, pages: set[int]) -> None:
+    """Park what is whole after the free blocks of some pages have moved."""
+    for pfn, (order, name) in sorted(model.free_blocks().items()):
+        if pfn in pages and name != "parked" and pfn in model.lists[order, name]:
+            park_if_whole(model, pfn, order, name)
+
+
 def unpark(model: ZoneModel, region: int, migratetype: str) -> None:
     """Put a region on the list of a type, with its pageblocks."""
     pfns = model.lists[MAX_PAGE_ORDER, migratetype]
@@ -68,6 +75,6 @@ def take_if_lowest(model: ZoneModel, order: int, migratetype: str, biased: bool 
         lowest = min(model.parked)
         trial = model.copy()
         unpark(trial, lowest, migratetype)
-        if trial.region_of(trial.take_smallest(order, migratetype, migratetype)) == lowest:
+        if trial.region_of(trial.take_smallest(order, migratetype, migratetype, biased)) == lowest:
             unpark(model, lowest, migratetype)
     return model.take_smallest(order, migratetype, migratetype, biased)

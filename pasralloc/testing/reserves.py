@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pasralloc.testing import region_alloc
+
 if TYPE_CHECKING:
     from pasralloc.testing.model import ZoneModel
 
@@ -15,7 +17,29 @@ def move_pageblock(model: ZoneModel, pfn: int, name: str) -> bool:
         return False
     model.move_freepages(set(block), name)
     model.retype(pfn, 1, name)
+    region_alloc.park_whole(model, set(block))
     return True
+
+
+def part_at(model: ZoneModel, *boundaries: int) -> None:
+    """Split free blocks on both sides of a boundary of pageblocks: 6.12 does, 3.9 cannot."""
+    for boundary in boundaries:
+        for pfn, (order, _) in model.free_blocks().items():
+            if pfn < boundary < pfn + (1 << order):
+                if not model.generation.claims:
+                    raise ValueError("a free block reaches beyond the range")
+                region_alloc.unpark_block(model, pfn)
+                name = model.unlist(pfn)
+                piece = model.pageblock_pages.bit_length() - 1
+                for part in range(pfn, pfn + (1 << order), model.pageblock_pages):
+                    model.add(part, piece, name)
+
+
+def count_highatomic(model: ZoneModel) -> None:
+    """Count the pages of HIGHATOMIC pageblocks anew."""
+    if model.generation.claims:
+        blocks = [name for name in model.pageblocks.values() if name == "highatomic"]
+        model.nr_highatomic = len(blocks) * model.pageblock_pages
 
 
 def setup(model: ZoneModel, min_wmark: int) -> int:
@@ -68,12 +92,13 @@ def unreserve_highatomic(model: ZoneModel, name: str, force: bool) -> bool:
             continue
         pfn = model.lists[order, "highatomic"][0]
         size = max(pages, 1 << order)
-        model.nr_highatomic -= min(size, model.nr_highatomic)
         if 1 << order < pages:
-            if move_pageblock(model, pfn, name):
-                return True
-            continue
-        model.move_freepages(set(range(pfn, pfn + size)), name)
-        model.retype(pfn, size, name)
+            if not move_pageblock(model, pfn, name):
+                continue
+        else:
+            model.move_freepages(set(range(pfn, pfn + size)), name)
+            model.retype(pfn, size, name)
+            region_alloc.park_whole(model, set(range(pfn, pfn + size)))
+        model.nr_highatomic -= size
         return True
     return False

@@ -54,7 +54,7 @@ def machines(draw: st.DrawFn) -> Machine:
         first, last = start * TOP_PAGES, pfn * TOP_PAGES
         hole = draw(st.integers(0, 700))
         memory = [(first + draw(st.sampled_from([0, 1, 300])), last - hole)]
-        reserved = draw(st.sampled_from([(), ((last - hole - 200, last - hole),)]))
+        reserved = draw(st.sampled_from([(), ((last - hole - 20, last - hole),)]))
         nodes.append(
             Node(
                 nid=nid,
