@@ -18,6 +18,7 @@ cdef class MemoryBase:
     cdef Arena arena
     cdef Turn turn
     cdef readonly tuple zones
+    cdef bytes plan                      # hash of what it was made of
     cdef ZoneBase first                  # None until zones are made
     cdef dict nodes                      # nid to number
     cdef object first_nid                # number 0
@@ -27,4 +28,4 @@ cdef class MemoryBase:
     cdef int place(self, place_t *place, object zone, object nid, object cpu) except -1
     cdef bytes image(self)
     cdef int apply(self, bytes image) except -1
-    cdef int check_states(self) except -1
+    cdef int check_all(self) except -1

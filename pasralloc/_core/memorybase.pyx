@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 
 from pasralloc._core.arena cimport ReadOnlyView
 from pasralloc._core.boundary cimport as_int
+from pasralloc._core.check cimport fault_t, fault_text, zone_check
 from pasralloc._core.image cimport image_fits, image_read
 from pasralloc._core.layout cimport carve
 from pasralloc._core.memoryimage cimport lru_clear, lru_fault, lru_read, lru_size, lru_write
@@ -28,6 +29,7 @@ from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
 
 cdef bytes MAGIC = b"PASRMEM1"
+cdef int64_t MAX_TIME = <int64_t> 1 << 62
 
 # What differs from one moment to the next beside the zones themselves; history is left out.
 ctypedef struct clock_t:
@@ -61,6 +63,7 @@ cdef class MemoryBase:
 
     def __cinit__(self, *args, **options):
         self.turn = Turn()
+        self.plan = b""
         self.zones = ()
         self.nodes = {}
 
@@ -140,6 +143,10 @@ cdef class MemoryBase:
         self.c.swap_size = self.c.swap_free = swap_pages
         self.c.kswapd_latency_ns = kswapd_latency_ns
         self.c.vmstat_interval_ns = self.c.vmstat_at_ns = vmstat_interval_ns
+        # Snapshots fit simulations that are made alike, also in what no zone knows of.
+        self.plan = bytes.fromhex(digest_of(repr((
+            [plan[1:] for plan in plans], sorted(zonelists.items()), list(nids), nr_cpus, bool(reclaim_by_region),
+            swap_pages, kswapd_latency_ns, vmstat_interval_ns)).encode()))
         self.zones = tuple(zones)
         self.nodes = {nid: number for number, nid in enumerate(nids)}
         self.first_nid = nids[0]
@@ -281,29 +288,37 @@ cdef class MemoryBase:
         records = np.concatenate([records[at:], records[:at]]) if nr > PASR_NR_RECLAIMED else records[:nr]
         return records.astype(RECLAIMED_DTYPE)
 
-    cdef int check_states(self) except -1:
-        cdef uint64_t where = 0
-        cdef uint32_t i
-        cdef const char *fault
-        for i in range(self.c.nr_zones):
-            with nogil:
-                fault = lru_fault(&self.c.zones[i], &where)
-            if fault != NULL:
-                raise CorruptZone(f"states of zone {i}: {fault.decode()} (at {where})")
-        return 0
-
     def check(self):
         """Check every invariant of every zone, and of the states of blocks.
 
-        Raises CorruptZone if one does not hold. O(pages).
+        Raises CorruptZone if one does not hold, and RuntimeError if another thread's call is at work. O(pages).
         """
-        for zone in self.zones:
-            zone.check()
-        self.check_states()
+        self.turn.take()
+        try:
+            self.check_all()
+        finally:
+            self.turn.give_back()
+
+    cdef int check_all(self) except -1:
+        """`check`, for whoever has the turn."""
+        cdef fault_t fault
+        cdef uint64_t where = 0
+        cdef uint32_t i
+        cdef int broken
+        cdef const char *why
+        for i in range(self.c.nr_zones):
+            with nogil:
+                broken = zone_check(self.c.zones[i].zone, &fault)
+                why = lru_fault(&self.c.zones[i], &where) if broken == 0 else NULL
+            if broken:
+                raise CorruptZone(f"zone {i}: {fault_text(broken, &fault)}")
+            if why != NULL:
+                raise CorruptZone(f"states of zone {i}: {why.decode()} (at {where})")
+        return 0
 
     cdef bytes image(self):
         cdef clock_t clock
-        cdef list parts = [MAGIC]
+        cdef list parts = [MAGIC, self.plan]
         cdef ZoneBase zone
         cdef uint32_t i
         cdef bytes piece
@@ -317,17 +332,25 @@ cdef class MemoryBase:
             zone = self.zones[i]
             piece = PyBytes_FromStringAndSize(NULL, lru_size(&self.c.zones[i]))
             lru_write(&self.c.zones[i], PyBytes_AsString(piece))
-            for part_ in (bytes([self.c.zones[i].wants_kswapd]), piece, zone.image()):
+            for part_ in (bytes([self.c.zones[i].wants_kswapd]), piece, zone.image_in_turn()):
                 parts += [len(part_).to_bytes(8, "little"), part_]
         return b"".join(parts)
 
     cdef list pieces(self, bytes image):
         """The variable parts of an image: three per zone; None if it is not one of a memory like this."""
-        cdef Py_ssize_t at = len(MAGIC) + <Py_ssize_t> sizeof(clock_t)
+        cdef bytes head = MAGIC + self.plan
+        cdef Py_ssize_t at = len(head) + <Py_ssize_t> sizeof(clock_t)
         cdef list found = []
         cdef ZoneBase zone
         cdef bytes piece
-        if image[:len(MAGIC)] != MAGIC:
+        cdef clock_t clock
+        if len(image) < at or not image.startswith(head):
+            return None
+        memcpy(&clock, PyBytes_AsString(image) + len(head), sizeof(clock))
+        for time in (clock.now_ns, clock.kswapd_at_ns, clock.vmstat_at_ns):
+            if not 0 <= time <= MAX_TIME:
+                return None
+        if clock.swap_free > self.c.swap_size or clock.is_kswapd_due > 1:
             return None
         for zone in self.zones:
             for _ in range(3):
@@ -350,11 +373,11 @@ cdef class MemoryBase:
         cdef bytes lru
         cdef list pieces = self.pieces(image)
         cdef bint is_sound = True
-        memcpy(&clock, PyBytes_AsString(image) + len(MAGIC), sizeof(clock))
+        memcpy(&clock, PyBytes_AsString(image) + len(MAGIC) + len(self.plan), sizeof(clock))
         self.c.now_ns = clock.now_ns
         self.c.kswapd_at_ns = clock.kswapd_at_ns
         self.c.vmstat_at_ns = clock.vmstat_at_ns
-        self.c.swap_free = min(clock.swap_free, self.c.swap_size)
+        self.c.swap_free = clock.swap_free
         self.c.is_kswapd_due = clock.is_kswapd_due != 0
         for i in range(self.c.nr_zones):
             zone = self.zones[i]
@@ -378,8 +401,11 @@ cdef class MemoryBase:
         -----
         O(regions * 66 + pages of split blocks of the largest order + blocks whose state is known).
         """
-        self.turn.refuse_if_taken()
-        return MemorySnapshot.create(self.image())
+        self.turn.take()
+        try:
+            return MemorySnapshot.create(self.image())
+        finally:
+            self.turn.give_back()
 
     def restore(self, MemorySnapshot snapshot not None):
         """Go back to a saved state.
@@ -398,25 +424,31 @@ cdef class MemoryBase:
             If another thread's call is at work.
         """
         cdef bytes before
-        self.turn.refuse_if_taken()
-        if self.pieces(snapshot.image) is None:
-            raise ValueError(f"{snapshot!r} is not of a simulation like {self!r}")
-        before = None if snapshot.is_trusted else self.image()
-        fault = self.apply(snapshot.image)
-        if before is None:
-            return
+        self.turn.take()
         try:
-            if fault:
-                raise CorruptZone("a state is given to what is not a block in use")
-            self.check()
-        except CorruptZone as error:
-            self.apply(before)
-            raise ValueError(f"{snapshot!r} is not sound: {error}") from None
-        except BaseException:
-            self.apply(before)
-            raise
+            if self.pieces(snapshot.image) is None:
+                raise ValueError(f"{snapshot!r} is not of a simulation like {self!r}")
+            before = None if snapshot.is_trusted else self.image()
+            fault = self.apply(snapshot.image)
+            if before is None:
+                return
+            try:
+                if fault:
+                    raise CorruptZone("a state is given to what is not a block in use")
+                self.check_all()
+            except CorruptZone as error:
+                self.apply(before)
+                raise ValueError(f"{snapshot!r} is not sound: {error}") from None
+            except BaseException:
+                self.apply(before)
+                raise
+        finally:
+            self.turn.give_back()
 
     def digest(self):
         """Hash of the state: 32 hexadecimal digits. Costs what `snapshot` costs, and a hash of it."""
-        self.turn.refuse_if_taken()
-        return digest_of(self.image())
+        self.turn.take()
+        try:
+            return digest_of(self.image())
+        finally:
+            self.turn.give_back()

@@ -31,4 +31,5 @@ cdef class ZoneBase:
     cdef uint32_t as_cpu(self, object cpu) except? 0xffffffff
     cdef object regions(self)
     cdef bytes image(self)
+    cdef bytes image_in_turn(self)
     cdef int load(self, ZoneSnapshot snapshot) except -1

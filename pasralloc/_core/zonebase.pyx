@@ -415,18 +415,18 @@ cdef class ZoneBase:
             raise CorruptZone(fault_text(broken, &fault))
 
     cdef bytes image(self):
-        cdef uint64_t nr_bytes
-        cdef bytes image
-        cdef char *out
         self.enter()
         try:
-            nr_bytes = image_size(&self.c)
-            image = PyBytes_FromStringAndSize(NULL, nr_bytes)
-            out = PyBytes_AsString(image)
-            with nogil:
-                image_write(&self.c, out)
+            return self.image_in_turn()
         finally:
             self.leave()
+
+    cdef bytes image_in_turn(self):
+        """`image`, for whoever has the turn."""
+        cdef bytes image = PyBytes_FromStringAndSize(NULL, image_size(&self.c))
+        cdef char *out = PyBytes_AsString(image)
+        with nogil:
+            image_write(&self.c, out)
         return image
 
     def snapshot(self):
