@@ -73,16 +73,15 @@ START = pa.StartMap([1024, 1024, 1024, 1024], [FREE, MOVABLE, CACHE, ABSENT])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"policy": "sorter"}, "policy must be one of 'linux', 'sorted', 'sorted-v3', got 'sorter'; did you mean 'sorted'?"),
-        ({"policy": "x"}, "policy must be one of 'linux', 'sorted', 'sorted-v3', got 'x'"),
-        ({"start": "now"}, "start must be one of recorded, booted, got 'now'"),
+        ({"policy": "sorter"}, "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v3', got 'sorter'; did you mean 'sorted'?"),
+        ({"policy": "x"}, "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v3', got 'x'"),
+        ({"start": "now"}, "start must be one of 'recorded', 'booted', got 'now'"),
         ({"region_pages": 1000}, "region_pages must be a multiple of 1024, got 1000"),
         ({"region_pages": 0}, "region_pages must be a multiple of 1024, got 0"),
         ({"region_pages": -1024}, "region_pages must be a multiple of 1024, got -1024"),
         ({"memory_pages": 4095}, "memory_pages must be at least the 4096 that the start map covers, got 4095"),
         ({"memory_pages": 4096 * 4096 + 1}, "16777217 pages of memory in regions of 4096 are more than 4096 regions:"
          " choose regions of at least 5120 pages, or less memory"),
-        ({"policy": pa.Policy(name="p", placement="best")}, "placement must be one of 'linux', 'sorted', 'biased', got 'best'"),
     ],
 )  # fmt: skip
 def test_arguments_that_make_no_sense_are_refused_by_value(samples, options, message):

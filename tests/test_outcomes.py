@@ -1,6 +1,7 @@
 """Published experiments: tables as published, statements about own numbers, and how distances are taken."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -170,6 +171,15 @@ class TestCommands:
         assert done.returncode == 0, done.stderr
         assert "units=5" in done.stdout
         assert "seed=0" in done.stdout
+
+    def test_a_terminal_without_unicode_gets_ascii(self):
+        done = subprocess.run(
+            [sys.executable, "-m", "pasralloc", "synth", "kernbench", "--set", "units=5"],
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "ascii"},
+            check=True,
+        )
+        assert "| sorted |" in done.stdout.decode("ascii")
 
     def test_a_workload_is_written_as_json(self):
         done = pasralloc("synth", "kernbench", "--set", "units=5", "--json")

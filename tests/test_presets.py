@@ -8,13 +8,20 @@ from pasralloc.policy.presets import PRESETS, with_cpus
 
 def test_what_each_preset_stands_for():
     table = {
-        name: (policy.placement, policy.region_allocator, policy.kernel, policy.quirks)
+        name: (
+            policy.placement,
+            policy.region_allocator,
+            policy.hierarchy,
+            policy.kernel,
+            policy.quirks,
+        )
         for name, policy in PRESETS.items()
     }
     assert table == {
-        "linux": ("linux", None, "6.12", "fixed"),
-        "sorted": ("sorted", None, "6.12", "fixed"),
-        "sorted-v3": ("biased", "when-dry", "6.12", "fixed"),
+        "linux": ("linux", None, False, "6.12", "fixed"),
+        "hierarchy": ("linux", None, True, "6.12", "fixed"),
+        "sorted": ("sorted", None, False, "6.12", "fixed"),
+        "sorted-v3": ("biased", "when-dry", False, "6.12", "fixed"),
     }
 
 

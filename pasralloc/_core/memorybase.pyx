@@ -436,6 +436,8 @@ cdef class MemoryBase:
                 if fault:
                     raise CorruptZone("a state is given to what is not a block in use")
                 self.check_all()
+                if self.image() != snapshot.image:
+                    raise CorruptZone("it holds bytes that mean nothing")
             except CorruptZone as error:
                 self.apply(before)
                 raise ValueError(f"{snapshot!r} is not sound: {error}") from None

@@ -458,6 +458,8 @@ cdef class ZoneBase:
         if before is not None:
             try:
                 self.check()
+                if self.image() != snapshot.image:
+                    raise CorruptZone("it holds bytes that mean nothing")
             except BaseException as fault:
                 image_read(&self.c, PyBytes_AsString(before))
                 if isinstance(fault, CorruptZone):

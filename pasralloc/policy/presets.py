@@ -7,6 +7,15 @@ from dataclasses import dataclass, replace
 from pasralloc.choices import unknown
 from pasralloc.sizing import Pagesets
 
+CHOICES: dict[str, tuple[object, ...]] = {
+    "placement": ("linux", "sorted", "biased"),
+    "kernel": ("6.12", "3.9"),
+    "quirks": ("fixed", "posted"),
+    "region_allocator": (None, "when-dry", "lowest-first"),
+    "hierarchy": (False, True),
+    "reclaim": ("region-blind", "high-region-first"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -34,6 +43,11 @@ class Policy:
         Whether reclaim takes the oldest page of a zone, or the oldest of the highest region that
         has any. Of simulations only.
 
+    Raises
+    ------
+    ValueError
+        If a field is none of the values that it can have; every problem is named.
+
     References
     ----------
     A. Garg, "[PATCH 00/10] mm: Linux VM Infrastructure to support Memory Power Management", linux-mm, 27
@@ -50,6 +64,17 @@ class Policy:
     pagesets: Pagesets | None = None
     hierarchy: bool = False
     reclaim: str = "region-blind"
+
+    def __post_init__(self) -> None:
+        problems = [
+            unknown(name, getattr(self, name), choices)
+            for name, choices in CHOICES.items()
+            if getattr(self, name) not in choices
+        ]
+        if self.region_allocator is not None and self.placement == "linux":
+            problems.append("a region_allocator needs lists in region order, got placement='linux'")
+        if problems:
+            raise ValueError("; ".join(problems))
 
 
 PRESETS = {
@@ -73,7 +98,7 @@ def policy_of(policy: str | Policy) -> Policy:
     """
     if isinstance(policy, Policy):
         return policy
-    if policy in PRESETS:
+    if isinstance(policy, str) and policy in PRESETS:
         return PRESETS[policy]
     raise ValueError(unknown("policy", policy, PRESETS))
 

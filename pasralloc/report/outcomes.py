@@ -95,14 +95,14 @@ def _print_ebizzy(console: Console, outcome: Outcome) -> None:
             str(min(curve)),
             str(curve[-1]),
             "-",
-            sparkline(curve),
+            _line(console, curve),
         )
     for name in policies:
         ours = outcome.ours[name]
         table.add_row(
             name,
             *[str(ours[key]) for key in ("start", "min", "end", "end_drained")],
-            sparkline(ours["trace"]),
+            _line(console, ours["trace"]),
         )
     console.print(table)
     for name in policies:
@@ -119,6 +119,10 @@ def _print_ebizzy(console: Console, outcome: Outcome) -> None:
     rates = outcome.ours["ends_by_rate"]["rates"]
     if rates:
         _print_ends(console, "background pages/s", rates, outcome.ours["ends_by_rate"])
+
+
+def _line(console: Console, curve: Sequence[int]) -> str:
+    return sparkline(curve, ascii_only=not console.encoding.startswith("utf"))
 
 
 def _print_ends(console: Console, title: str, rows: Sequence[float], ends: dict[str, Any]) -> None:

@@ -61,7 +61,9 @@ def print_timelines(console: Console, kind: str, timelines: Sequence[Timeline]) 
                     timeline.nr_killed,
                 )
             ],
-            sparkline(timeline.free_regions.tolist()),
+            sparkline(
+                timeline.free_regions.tolist(), ascii_only=not console.encoding.startswith("utf")
+            ),
         )
     console.print(table)
     options = {

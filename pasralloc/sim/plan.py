@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pasralloc._core.records import ZonePlan
-from pasralloc.choices import unknown
 from pasralloc.machine import watermarks as formulas
 from pasralloc.machine.machine import Machine
 from pasralloc.machine.ranges import intersect, subtract
@@ -16,7 +15,6 @@ from pasralloc.policy.presets import Policy
 from pasralloc.sizing import Pagesets
 
 MAX_RESERVE = 2  # pageblocks per zone that 3.9 sets aside at boot
-RECLAIM = ("region-blind", "high-region-first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,6 @@ def plans_of(
     machine: Machine, pieces: Sequence[Piece], policy: Policy, pagesets: bool | Pagesets
 ) -> list[ZonePlan]:
     """Everything about the zones that the compiled part needs."""
-    if policy.reclaim not in RECLAIM:
-        raise ValueError(unknown("reclaim", policy.reclaim, RECLAIM))
     # In a hierarchy a zone holds memory back for requests to the zones of its own region.
     apart = [
         replace(piece.span, nid=piece.span.nid * len(pieces) + piece.group) for piece in pieces

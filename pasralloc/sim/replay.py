@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pasralloc import __version__
 from pasralloc._core.replayer import Replayer
 from pasralloc._core.zoneobject import Zone
+from pasralloc.choices import unknown
 from pasralloc.policy.presets import Policy, policy_of
 from pasralloc.trace.pageclasses import CACHE, FREE, MOVABLE, UNMOVABLE
 from pasralloc.trace.startmap import StartMap
@@ -110,7 +111,7 @@ class Result:
 def check_start(start: str) -> None:
     """ValueError unless *start* names a way to place what was in use before."""
     if start not in STARTS:
-        raise ValueError(f"start must be one of {', '.join(STARTS)}, got {start!r}")
+        raise ValueError(unknown("start", start, STARTS))
 
 
 def replay(
