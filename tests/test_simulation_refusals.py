@@ -1,8 +1,6 @@
 """What a simulation refuses, and that nothing has changed then."""
 
 import pickle
-import threading
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -142,48 +140,6 @@ def test_zones_can_be_looked_at_and_not_changed(sim):
         assert not hasattr(zone, name)
     with pytest.raises(AttributeError):
         zone.nid = 3
-
-
-class TestThreads:
-    def test_a_call_that_converts_lets_no_other_in(self, sim):
-        """A number that starts a thread when it is asked for its value."""
-        started = []
-
-        class Sly:
-            def __index__(self):
-                thread = threading.Thread(target=lambda: sim.run(ops, slots))
-                thread.start()
-                started.append(thread)
-                thread.join(0.002)
-                return 2000
-
-        ops = np.zeros(400_000, pa.OP_DTYPE)
-        ops["op"][1::2] = 1
-        ops["migratetype"] = 1
-        slots = np.zeros(1, np.int64)
-        for call in (lambda: sim.alloc(now_ns=Sly()), lambda: sim.advance(Sly())):
-            with suppress(RuntimeError, ValueError):
-                call()
-            started[-1].join()
-            sim.check()
-
-    def test_a_stream_in_another_thread_keeps_others_out(self, sim):
-        ops = np.zeros(3_000_000, pa.OP_DTYPE)
-        ops["op"][1::2] = 1
-        ops["migratetype"] = 1
-        thread = threading.Thread(target=lambda: sim.run(ops, np.zeros(1, np.int64)))
-        thread.start()
-        refused = 0
-        while thread.is_alive():
-            for call in (sim.alloc, sim.digest, sim.check, sim.zones[0].buddyinfo, sim.snapshot):
-                try:
-                    call()
-                except RuntimeError as error:
-                    assert "in use by another call" in str(error)
-                    refused += 1
-        thread.join()
-        assert refused
-        sim.check()
 
 
 class TestSnapshots:

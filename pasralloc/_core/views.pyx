@@ -1,9 +1,11 @@
-"""The raw state of a zone as live, read-only arrays; for tests and for the curious."""
+"""The raw state of a zone or a simulation as live, read-only arrays; for tests and for the curious."""
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.arena cimport ReadOnlyView
 from pasralloc._core.boundary cimport as_int
+from pasralloc._core.memorybase cimport MemoryBase
+from pasralloc._core.nodetypes cimport pasr_memzone_t
 from pasralloc._core.types cimport (
     PASR_MAX_PAGE_ORDER, PASR_NR_MIGRATETYPES, PASR_NR_PCPLISTS, PASR_PARKED, pasr_freelist_t, pasr_link_t,
     pasr_pageset_t, pasr_region_t, pasr_run_t, pasr_zone_t,
@@ -74,6 +76,26 @@ def freelist_arrays(ZoneBase zone not None, order, migratetype):
             ("root", ReadOnlyView.create(zone, &fl.root, sizeof(uint64_t)), np.uint64),
             ("leaf", ReadOnlyView.create(zone, fl.leaf, nr_region_words(&zone.c) * sizeof(uint64_t)), np.uint64),
             ("runs", ReadOnlyView.create(zone, fl.runs, zone.c.nr_regions * sizeof(pasr_run_t)), RUN_DTYPE),
+        )
+    }
+
+
+def memory_arrays(MemoryBase memory not None, zone):
+    """What is known about the blocks of a zone of a simulation, by the names of the fields of ``pasr_memzone_t``.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Read-only views of the live state.
+    """
+    cdef pasr_memzone_t *mz = &memory.c.zones[<int> as_int(zone, "zone", 0, <int64_t> memory.c.nr_zones - 1)]
+    return {
+        name: np.frombuffer(view, dtype)
+        for name, view, dtype in (
+            ("states", ReadOnlyView.create(
+                memory, mz.states, <uint64_t> mz.zone.nr_blocks << PASR_MAX_PAGE_ORDER), np.uint8),
+            ("nr_lru", ReadOnlyView.create(memory, mz.nr_lru, sizeof(mz.nr_lru)), np.uint64),
+            ("lru_top", ReadOnlyView.create(memory, mz.lru_top, sizeof(mz.lru_top)), np.uint32),
         )
     }
 

@@ -75,7 +75,7 @@ MUTANTS = [
     ),
     Mutant(
         "_core/region_alloc.pyx",
-        "        if not z.mode & PASR_MODE_BIASED and",
+        "        if not mode & PASR_MODE_BIASED and",
         "        if",
         "lowest-first forgets what bias would take from a parked region",
         f"{MACHINE} {PARKING}",

@@ -6,6 +6,7 @@ from tests.mutants.above_lists import MUTANTS as ABOVE_LISTS
 from tests.mutants.dram import MUTANTS as DRAM
 from tests.mutants.machine import MUTANTS as MACHINES
 from tests.mutants.mutant import MACHINE, Mutant
+from tests.mutants.simulation import MUTANTS as SIMULATIONS
 
 ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
 CHECK = "tests/test_check.py"
@@ -17,6 +18,7 @@ MUTANTS = [
     *ABOVE_LISTS,
     *DRAM,
     *MACHINES,
+    *SIMULATIONS,
     Mutant(
         "_core/bits.pxd",
         "    if leaf[region >> 6] == 0:\n        root[0]",
