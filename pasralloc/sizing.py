@@ -53,7 +53,9 @@ class Pagesets:
     batches; `high_max` an eighth of the managed pages over the CPUs, likewise.
     3.9: the same with 128 for 256, and `high` six times that. Sizes stay when
     the zone grows. With less than a batch for `high` refills and returns are of
-    one page, and nothing is tuned. Immutable; may be shared by threads.
+    one page, and nothing is tuned. Differs from Linux: 6.12 lets a pageset grow no more
+    while its zone is below the high watermark or being reclaimed, and can be told to give
+    back all of a free of high order; here neither is known. Immutable; may be shared by threads.
 
     References
     ----------

@@ -4,7 +4,9 @@ Rules and names are those of mm/page_alloc.c of Linux v3.9 and v6.12. The state 
 compares whole histories with the model.
 """
 
+import doctest
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -452,3 +454,12 @@ def test_provenance_tells_what_it_was_made_of():
     assert told["policy"]["name"] == "linux"
     assert told["digest"] == sim.digest()
     assert "64 zones" not in repr(sim)
+
+
+def test_the_examples_of_the_page_run():
+    page = Path(__file__).parent.parent / "docs" / "simulation.md"
+    examples = doctest.DocTestParser().get_doctest(
+        page.read_text(encoding="utf-8").replace("\n```", ""), {}, "simulation", None, 0
+    )
+    assert len(examples.examples) > 9
+    assert doctest.DocTestRunner().run(examples).failed == 0

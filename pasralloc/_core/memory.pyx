@@ -307,7 +307,28 @@ cdef class Memory(MemoryBase):
     def take_range(self, pfn, nr, migratetype="movable"):
         """Allocate exactly the pages ``[pfn, pfn + nr)`` of one zone, as few aligned blocks.
 
-        As `Zone.take_range`; watermarks do not matter.
+        Parameters
+        ----------
+        pfn, nr : int
+            Range of free pages. Watermarks do not matter.
+        migratetype : str or int, default "movable"
+            What the blocks are remembered as.
+
+        Returns
+        -------
+        nr_blocks : int
+            Blocks made, as by `Zone.take_range`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit, or a page of the range is not free; nothing is changed.
+        RuntimeError
+            If another thread's call is at work.
+
+        Notes
+        -----
+        O(log) per block.
         """
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
@@ -317,7 +338,26 @@ cdef class Memory(MemoryBase):
         return take_pages(z, first, count, number)
 
     def set_pageblocks(self, pfn, nr, migratetype):
-        """Give whole pageblocks of one zone another migratetype; as `Zone.set_pageblocks`."""
+        """Give whole pageblocks of one zone another migratetype.
+
+        Parameters
+        ----------
+        pfn, nr : int
+            Range of whole pageblocks, as for `Zone.set_pageblocks`.
+        migratetype : str or int
+            Any that the zones have.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; nothing is changed.
+        RuntimeError
+            If another thread's call is at work.
+
+        Notes
+        -----
+        O(blocks of the range).
+        """
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
         cdef pasr_zone_t *z = self.c.zones[self.zone_number(first)].zone
@@ -410,7 +450,21 @@ cdef class Memory(MemoryBase):
             PyBuffer_Release(&view)
 
     def drain(self):
-        """Give all pages on all pagesets back to their zones, as ``drain_all_pages()`` does; return how many."""
+        """Give all pages on all pagesets back to their zones, as ``drain_all_pages()`` does.
+
+        Returns
+        -------
+        nr_pages : int
+
+        Raises
+        ------
+        RuntimeError
+            If another thread's call is at work.
+
+        Notes
+        -----
+        O(blocks on pagesets).
+        """
         cdef int64_t before
         self.turn.refuse_if_taken()
         before = self.nr_free
@@ -418,7 +472,19 @@ cdef class Memory(MemoryBase):
         return self.nr_free - before
 
     def free_swap(self, nr_pages):
-        """Say that *nr_pages* of swap are not in use any more: their memory came back, or its owner is gone."""
+        """Say that some swap is not in use any more: its memory came back, or its owner is gone.
+
+        Parameters
+        ----------
+        nr_pages : int
+
+        Raises
+        ------
+        ValueError, TypeError
+            If so many are not in use; nothing is changed.
+        RuntimeError
+            If another thread's call is at work.
+        """
         cdef uint64_t nr = <uint64_t> as_int(nr_pages, "nr_pages", 0, INT64_MAX)
         self.turn.refuse_if_taken()
         if nr > self.c.swap_size - self.c.swap_free:

@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from typing import Any, SupportsIndex, final
+from typing import Any, Self, SupportsIndex, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ class MemoryZone(ZoneBase):
 
 @disjoint_base
 class MemoryBase:
-    def __init__(self, *args: Any, **options: Any) -> None: ...
+    def __new__(cls, *args: Any, **options: Any) -> Self: ...
     def _set_up(
         self,
         plans: Sequence[ZonePlan],

@@ -56,7 +56,6 @@ cdef inline bint is_highatomic(const pasr_zone_t *z, uint32_t order, uint32_t fl
 cdef int64_t take_other(
     pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags, stage_t *stage, int mode
 ) noexcept nogil
-cdef int64_t take_flagged(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil
 cdef int64_t alloc_flagged(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil
 cdef int64_t alloc_other(pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags) noexcept nogil
 cdef void free_other(pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept nogil

@@ -21,7 +21,6 @@ cdef extern from "pasralloc/types.h" nogil:
     const uint32_t PASR_PCP_SCALE_MAX
     const uint32_t PASR_COSTLY_ORDER
     enum:
-        PASR_UNMOVABLE
         PASR_RESERVE
         PASR_HIGHATOMIC
         PASR_CMA
@@ -47,7 +46,6 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_TAG_PARKED
         PASR_PARKED
         PASR_TAG_CACHED
-        PASR_CACHED_TYPE
         PASR_MODE_SORTED
         PASR_MODE_STRADDLE
         PASR_MODE_BIASED

@@ -2,21 +2,12 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from pasralloc._core.fallback cimport nr_free_of
 from pasralloc._core.nodetypes cimport PASR_ALLOC_MIN_RESERVE
 from pasralloc._core.types cimport (
     PASR_ALLOC_HIGHATOMIC, PASR_ALLOC_NON_BLOCK, PASR_ALLOC_OOM, PASR_CMA, PASR_HIGHATOMIC, PASR_ISOLATE,
-    PASR_NR_PAGE_ORDERS, PASR_RULES_STEAL, pasr_zone_t,
+    PASR_RULES_STEAL, pasr_zone_t,
 )
-
-
-cdef int64_t free_of_type(const pasr_zone_t *z, uint32_t migratetype) noexcept nogil:
-    """Pages in free blocks of a type."""
-    cdef int64_t nr = 0
-    cdef uint32_t order
-    if z.nonempty[migratetype] != 0:
-        for order in range(PASR_NR_PAGE_ORDERS):
-            nr += <int64_t> z.lists[order][migratetype].nr_blocks << order
-    return nr
 
 
 cdef bint ok_of_steals(
@@ -73,12 +64,12 @@ cdef bint watermark_ok(
     those that may go into reserves.
     """
     cdef const pasr_zone_t *z = mz.zone
-    cdef int64_t nr_free = <int64_t> z.nr_free - ((<int64_t> 1 << order) - 1) - free_of_type(z, PASR_ISOLATE)
+    cdef int64_t nr_free = <int64_t> z.nr_free - ((<int64_t> 1 << order) - 1) - <int64_t> nr_free_of(z, PASR_ISOLATE)
     cdef int64_t reserve = <int64_t> mz.lowmem_reserve[highest]
     if migratetype != z.movable:
-        nr_free -= free_of_type(z, PASR_CMA)
+        nr_free -= <int64_t> nr_free_of(z, PASR_CMA)
     if z.rules == PASR_RULES_STEAL:
         return ok_of_steals(z, order, nr_free, <int64_t> mark, reserve, flags)
     if not flags & (PASR_ALLOC_MIN_RESERVE | PASR_ALLOC_HIGHATOMIC | PASR_ALLOC_OOM):
-        nr_free -= free_of_type(z, PASR_HIGHATOMIC)
+        nr_free -= <int64_t> nr_free_of(z, PASR_HIGHATOMIC)
     return ok_of_claims(z, order, nr_free, <int64_t> mark, reserve, migratetype, flags)

@@ -302,7 +302,8 @@ cdef class ZoneBase:
         leaves it alone. CMA memory of 6.12 and RESERVE memory of 3.9 is
         lent without an event, as in the kernel. 3.9 itself prints the type of
         the request as *fallback_migratetype* once it has moved the pageblock's
-        free pages; here it is the list's in both generations.
+        free pages, and so 1 as *change_ownership*; here the one is the list's and the
+        other says whether the pageblock changed hands, in both generations.
         """
         cdef uint64_t nr = self.c.nr_extfrag
         self.refuse_if_busy()

@@ -91,7 +91,7 @@ cdef class ZoneRanges(ZoneBase):
         Notes
         -----
         Blocks as large as alignment and the range allow are freed in ascending
-        order of pfn, as at boot.
+        order of pfn, as at boot. O(nr / 1024 + log nr) for whole blocks.
         """
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
@@ -105,13 +105,15 @@ cdef class ZoneRanges(ZoneBase):
         Their free blocks move to the lists of that type, in ascending order of
         pfn; blocks freed there later go to those lists, too. Of what cannot be
         requested, CMA pageblocks serve movable requests, RESERVE pageblocks (3.9)
-        serve what finds nothing else, and isolated ones serve nobody.
+        serve what finds nothing else, and isolated ones serve nobody. In 3.9 a block that is
+        freed beside an isolated one still merges with it, and so lets it go.
 
         Parameters
         ----------
         pfn, nr : int
             Range from one multiple of ``2**pageblock_order`` (or the start of
-            the zone) to another (or its end), whose edges no free block crosses.
+            the zone) to another (or its end). In 3.9 no free block may cross its edges;
+            6.12 splits one that does.
         migratetype : str or int
             Any of `migratetypes`.
 

@@ -30,7 +30,7 @@ class Policy:
     kernel : {"6.12", "3.9"}
         Kernel generation.
     quirks : {"fixed", "posted"}
-        Whether bugs of the posted sorted-buddy series that move pages are kept.
+        Whether regions may begin inside a block, as in the posted sorted-buddy series; see `pasralloc.Zone`.
     region_allocator : {None, "when-dry", "lowest-first"}
         Whether and when completely free regions leave the lists.
     pagesets : Pagesets, optional

@@ -18,7 +18,7 @@ MUTANTS = [
     ),
     Mutant(
         "_core/watermark.pyx",
-        "        nr_free -= free_of_type(z, PASR_CMA)",
+        "        nr_free -= <int64_t> nr_free_of(z, PASR_CMA)",
         "        pass",
         "CMA memory counts for everybody",
         RULES,
