@@ -4,11 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pasralloc.outcomes import ebizzy, hierarchy, pagetest, regionsearch, watermarks
+from pasralloc.outcomes import (
+    ebizzy,
+    hierarchy,
+    pagetest,
+    regionsearch,
+    watermarks,
+    zonefragmentation,
+)
 from pasralloc.outcomes.published import CURVES, END_LISTS, HIERARCHY, PAGETEST
 from pasralloc.report.sparkline import sparkline
 from pasralloc.workload.background import Background
@@ -63,6 +71,13 @@ def test_the_hierarchy_opens_a_region_at_the_low_watermark():
     outcome = hierarchy.run()
     assert all(outcome.checks.values()), outcome.checks
     assert outcome.ours["regions"][:2] == HIERARCHY[:2]
+
+
+def test_many_small_zones_cost_more_under_pressure():
+    load = replace(zonefragmentation.LOAD, units=500)
+    outcome = zonefragmentation.run(load=load)
+    assert [name for name, holds in outcome.checks.items() if not holds] == []
+    assert outcome.ours["sorted"]["kswapd"] > 100_000, "the cache has been reclaimed"
 
 
 def test_watermarks_are_those_of_the_mails():
@@ -150,7 +165,10 @@ class TestCommands:
         done = pasralloc("reproduce", "list")
         assert done.returncode == 0
         names = [line.split()[0] for line in done.stdout.splitlines()]
-        assert names == ["pagetest", "hierarchy", "ebizzy", "watermarks", "region-search"]
+        assert names == [
+            *("pagetest", "hierarchy", "ebizzy", "watermarks"),
+            *("zone-fragmentation", "region-search"),
+        ]
 
     @pytest.mark.parametrize("name", ["pagetest", "hierarchy", "watermarks", "region-search"])
     def test_an_outcome_is_printed_and_written_as_json(self, name):

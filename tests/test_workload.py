@@ -88,7 +88,7 @@ def test_threads_use_the_memory_of_their_node(machine):
 
 def test_a_process_that_finds_no_memory_is_killed_and_gives_back_all(machine):
     sim = pa.Simulation(machine, "sorted", pagesets=False)
-    result = replace(SMALL, processes=20, chunks=2).run(sim)
+    result = replace(SMALL, processes=20, chunks=2, speed_sigma=0).run(sim)
     assert result.nr_killed
     assert result.end == 32
     sim.check()
@@ -207,9 +207,25 @@ def test_a_growing_pagetest_is_one_process(machine):
     assert used.tolist() == [1000 + 2 + 7, 1500 + 3 + 7]
 
 
-def test_a_pagetest_that_does_not_fit_says_so(machine):
+@pytest.mark.parametrize(
+    ("load", "why"),
+    [
+        (Pagetest(requests=(1, 1024 * MIB)), "a request of 262144 pages: that is 263176 pages"),
+        (Ebizzy(), "20 processes of 2 chunks of 65536 pages, and a copy: that is 2686976 pages"),
+        (Kernbench(jobs=100), "100 jobs of 8000 anonymous pages: that is 800000 pages"),
+    ],
+)
+def test_a_load_that_the_machine_cannot_hold_is_refused_at_once(machine, load, why):
+    sim = pa.Simulation(machine, "sorted")
+    before = sim.digest()
+    with pytest.raises(ValueError, match=f"small cannot hold {why}, and 26"):
+        load.run(sim)
+    assert sim.digest() == before
+
+
+def test_watermarks_may_keep_a_pagetest_from_the_last_pages(machine):
     with pytest.raises(pa.OutOfMemory):
-        Pagetest(requests=(1024 * MIB,)).run(pa.Simulation(machine, "sorted"))
+        Pagetest(requests=(1020 * MIB,)).run(pa.Simulation(machine, "sorted"))
 
 
 class TestParameters:

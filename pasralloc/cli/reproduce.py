@@ -13,6 +13,7 @@ OUTCOMES = {
     "hierarchy": ("hierarchy", "the same where every region has zones of its own (Garg 2011)"),
     "ebizzy": ("ebizzy", "completely free regions over time, technique by technique (v3); minutes"),
     "watermarks": ("watermarks", "watermarks of the machine of v3 and v4"),
+    "zone-fragmentation": ("zonefragmentation", "zones inside regions beside regions beside zones"),
     "region-search": ("regionsearch", "the search for the region before another one (v3)"),
 }
 
@@ -67,7 +68,7 @@ def command(
 
     if outcome == "list":
         for name, (_, summary) in OUTCOMES.items():
-            click.echo(f"{name:14} {summary}")
+            click.echo(f"{name:18} {summary}")
         return
     options: dict[str, Any] = {"seed": seed}
     if outcome != "ebizzy" and (seeds != 1 or rates or jobs != 1):

@@ -22,6 +22,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         "pagetest": _print_pagetest,
         "hierarchy": _print_hierarchy,
         "ebizzy": _print_ebizzy,
+        "zone-fragmentation": _print_columns,
     }.get(outcome.outcome, _print_pairs)
     printer(console, outcome)
     for check, holds in outcome.checks.items():
@@ -70,6 +71,17 @@ def _print_hierarchy(console: Console, outcome: Outcome) -> None:
             "hierarchy", HIERARCHY_COLUMNS, outcome.published["regions"], outcome.ours["regions"]
         )
     )
+
+
+def _print_columns(console: Console, outcome: Outcome) -> None:
+    """Print what was counted, one column per design."""
+    table = Table()
+    table.add_column("")
+    for name in outcome.ours:
+        table.add_column(name, justify="right")
+    for key in next(iter(outcome.ours.values())):
+        table.add_row(key.replace("_", " "), *[f"{ours[key]:,}" for ours in outcome.ours.values()])
+    console.print(table)
 
 
 def _print_pairs(console: Console, outcome: Outcome) -> None:

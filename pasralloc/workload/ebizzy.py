@@ -10,6 +10,7 @@ import numpy as np
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
 from pasralloc.workload.background import Background, BackgroundLoad, nids_of_cpus
+from pasralloc.workload.fitting import check_fits
 from pasralloc.workload.timeline import SECOND_NS, Timeline
 
 PTES = 512  # pages that one page table maps
@@ -101,7 +102,18 @@ class Ebizzy:
         Returns
         -------
         timeline : Timeline
+
+        Raises
+        ------
+        ValueError
+            If the machine cannot hold the resident chunks and one copy.
         """
+        resident = self.processes * self.chunks * self.chunk_pages
+        check_fits(
+            sim,
+            f"{self.processes} processes of {self.chunks} chunks of {self.chunk_pages} pages, and a copy",
+            resident + self.chunk_pages,
+        )
         return _Run(self, sim).run()
 
 

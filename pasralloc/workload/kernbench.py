@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
 from pasralloc.workload.background import Background, BackgroundLoad, nids_of_cpus
+from pasralloc.workload.fitting import check_fits
 from pasralloc.workload.timeline import SECOND_NS, Timeline
 
 PTES = 512  # pages that one page table maps
@@ -94,7 +95,14 @@ class Kernbench:
         Returns
         -------
         timeline : Timeline
+
+        Raises
+        ------
+        ValueError
+            If the machine cannot hold as many processes as run at a time.
         """
+        jobs = self.jobs or len(nids_of_cpus(sim))
+        check_fits(sim, f"{jobs} jobs of {self.anon_pages} anonymous pages", jobs * self.anon_pages)
         return _Build(self, sim).run()
 
 

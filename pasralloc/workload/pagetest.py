@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pasralloc.errors import OutOfMemory
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
+from pasralloc.workload.fitting import check_fits
 
 PTES = 512  # pages that one page table maps
 FAULTS = 4096  # pages touched before page tables follow; nothing depends on it but speed
@@ -74,9 +75,13 @@ class Pagetest:
 
         Raises
         ------
+        ValueError
+            If the machine has not enough free pages for a request.
         OutOfMemory
-            If the memory cannot hold a request.
+            If watermarks keep them from it.
         """
+        needed = max(self.requests) + -(-max(self.requests) // PTES) + self.overhead_pages
+        check_fits(sim, f"a request of {max(self.requests)} pages", needed)
         before = sim.snapshot()
         tables = [sim.regions()["nr_free"]]
         held = 0
