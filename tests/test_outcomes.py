@@ -74,7 +74,7 @@ def test_the_hierarchy_opens_a_region_at_the_low_watermark():
 
 
 def test_many_small_zones_cost_more_under_pressure():
-    load = replace(zonefragmentation.LOAD, units=500)
+    load = replace(zonefragmentation.LOAD, units=300, read_pages=8000)
     outcome = zonefragmentation.run(load=load)
     assert [name for name, holds in outcome.checks.items() if not holds] == []
     assert outcome.ours["sorted"]["kswapd"] > 100_000, "the cache has been reclaimed"

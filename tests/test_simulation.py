@@ -328,6 +328,37 @@ class TestReclaim:
         ]
         sim.check()
 
+    def test_what_was_reclaimed_onto_pagesets_is_drained_before_more_is_reclaimed(self):
+        sim = simulation(pagesets=True, kswapd_latency_ns=10**9)
+        least = sim.machine.watermarks("6.12")[0].min
+        pfns = take_all(sim)
+        sim.free_batch(pfns[:least])
+        sim.drain()
+        sim.set_page_states(pfns[-100:], "clean")
+        sim.alloc()
+        assert sim.counters()["direct"] == 32
+        sim.check()
+
+    def test_kswapd_goes_on_at_the_high_watermark_itself(self):
+        sim = simulation(kernel="3.9", min_free_kbytes=496)
+        mark = sim.machine.watermarks("3.9")[0]
+        assert (mark.high - mark.low + 1) % 32 == 0
+        pfns = fill(sim, mark.low)
+        sim.set_page_states(pfns[:2000], "clean")
+        sim.alloc()
+        assert sim.zones[0].nr_free == mark.high + 32
+
+    def test_a_stream_forgets_states_of_what_it_frees(self):
+        sim = simulation()
+        slots = sim.alloc_batch(np.zeros(50, np.uint8))
+        sim.set_page_states(slots, "clean")
+        ops = np.zeros(50, pa.OP_DTYPE)
+        ops["op"], ops["slot"] = 1, np.arange(50)
+        pfns = slots.copy()
+        assert sim.run(ops, slots) == 0
+        assert {sim.page_state(int(pfn)) for pfn in pfns} == {"unmovable"}
+        sim.check()
+
     def test_what_cpus_keep_comes_back_before_a_request_fails(self):
         sim = simulation(pagesets=True, cpus=2)
         pfns = sim.alloc_batch(np.zeros(63, np.uint8), cpu=1)
@@ -352,10 +383,11 @@ class TestTime:
         pfns = sim.alloc_batch(np.zeros(5000, np.uint8))
         sim.free_batch(pfns)
         highs = [sim.zones[0].pageset().high]
-        for now in (99, 100, 150, 199, 200):
+        for now in (99, 100, 150, 199, 200, 450, 451, 499, 500):
             sim.advance(now)
             highs.append(sim.zones[0].pageset().high)
         assert highs[0] == highs[1] > highs[2] == highs[3] == highs[4] > highs[5]
+        assert highs[5] > highs[6] == highs[7] == highs[8] > highs[9], "two at once, then one"
 
     def test_a_long_time_passes_at_once(self):
         sim = simulation(pagesets=True, vmstat_interval_ns=1)

@@ -225,7 +225,7 @@ def test_a_load_that_the_machine_cannot_hold_is_refused_at_once(machine, load, w
 
 def test_watermarks_may_keep_a_pagetest_from_the_last_pages(machine):
     with pytest.raises(pa.OutOfMemory):
-        Pagetest(requests=(1020 * MIB,)).run(pa.Simulation(machine, "sorted"))
+        Pagetest(requests=(1018 * MIB,)).run(pa.Simulation(machine, "sorted"))
 
 
 class TestParameters:

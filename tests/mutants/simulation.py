@@ -171,13 +171,6 @@ MUTANTS = [
         REFUSALS + " " + STATES,
     ),
     Mutant(
-        "_core/memoryimage.pyx",
-        "        if not tag_is_allocated(head_tag(mz.zone, entry.idx)) or mz.states",
-        "        if mz.states",
-        "a snapshot may give a state to free memory",
-        REFUSALS + " tests/test_simulation_states.py",
-    ),
-    Mutant(
         "_core/memory.pyx",
         "        now = self.as_time(now_ns)\n        self.turn.refuse_if_taken()\n        if now > self.c.now_ns:\n            node_advance(&self.c, now)\n        pfn",
         "        self.turn.refuse_if_taken()\n        now = self.as_time(now_ns)\n        if now > self.c.now_ns:\n            node_advance(&self.c, now)\n        pfn",
