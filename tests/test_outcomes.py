@@ -17,7 +17,7 @@ from pasralloc.outcomes import (
     watermarks,
     zonefragmentation,
 )
-from pasralloc.outcomes.published import CURVES, END_LISTS, HIERARCHY, PAGETEST
+from pasralloc.outcomes.published import CURVES, END_LISTS, HIERARCHY, MISSING, PAGETEST
 from pasralloc.report.sparkline import sparkline
 from pasralloc.workload.background import Background
 from pasralloc.workload.ebizzy import Ebizzy
@@ -136,6 +136,14 @@ def test_the_distance_of_a_curve_from_itself_is_zero():
     assert ebizzy.curve_distance(curve, curve) == 0
     assert ebizzy.curve_distance([2 * nr for nr in curve], curve) == 0, "shares of the start"
     assert ebizzy.curve_distance([242] * 76, CURVES["v3 vanilla"]) > 150
+
+
+def test_the_distance_of_missing_pages_is_between_distributions():
+    missing = MISSING["v4 patched"]
+    assert ebizzy.missing_distance(missing, missing) == 0
+    assert ebizzy.missing_distance([1, 1], [5]) == 1
+    assert ebizzy.missing_distance([1, 2, 3, 4], [1, 2]) == 0.5
+    assert ebizzy.missing_distance([], missing) == 1
 
 
 def test_the_distance_of_lists_is_a_share_of_their_pages():

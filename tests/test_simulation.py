@@ -428,6 +428,28 @@ class TestHierarchy:
         assert set(regions) == {0, 1}
         assert sim.counters()["walked"] > 0
 
+    def test_zones_of_a_region_stand_together(self):
+        """Region 0 has DMA32 and Normal: both are tried before region 1, and hold back for each other alone."""
+        node = Node(
+            nid=0,
+            cpus=(0,),
+            memory=((0, 16 * TOP),),
+            zones=(("DMA32", 0, 2 * TOP), ("Normal", 2 * TOP, 16 * TOP)),
+            regions=tuple((pfn, pfn + 4 * TOP) for pfn in range(0, 16 * TOP, 4 * TOP)),
+        )
+        machine = Machine(name="test", nodes=(node,), min_free_kbytes=512)
+        sim = simulation(policy="hierarchy", kernel="3.9", machine=machine)
+        assert [(zone.name, zone.nr_pages) for zone in sim.zones] == [
+            ("DMA32", 2 * TOP),
+            ("Normal", 2 * TOP),
+            *[("Normal", 4 * TOP)] * 3,
+        ]
+        pfns = sim.alloc_batch(np.zeros(5 * TOP, np.uint8))
+        order = list(dict.fromkeys(sim.zones.index(sim.zone_of(int(pfn))) for pfn in pfns))
+        assert order == [1, 0, 2]
+        low = sim.machine.min_free_kbytes // 4 * 2 * TOP // (16 * TOP) * 5 // 4
+        assert sim.zones[0].nr_free == low + 2 * TOP // 256, "not what all of Normal would ask for"
+
     def test_watermarks_are_shares(self):
         sim = simulation("Normal", policy="hierarchy", kernel="3.9", min_free_kbytes=2048)
         whole = sim.machine.watermarks("3.9")[0].min

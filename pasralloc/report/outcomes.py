@@ -127,10 +127,18 @@ def _print_ebizzy(console: Console, outcome: Outcome) -> None:
             console.print(
                 f"{name}: {ours['lists_distance']:.0%} of the free pages lie on other lists at the end"
             )
+    _print_missing(console, outcome)
     _print_ends(console, "seed", range(outcome.parameters["seeds"]), outcome.ours["ends_by_seed"])
     rates = outcome.ours["ends_by_rate"]["rates"]
     if rates:
         _print_ends(console, "background pages/s", rates, outcome.ours["ends_by_rate"])
+
+
+def _print_missing(console: Console, outcome: Outcome) -> None:
+    for name in outcome.parameters["policies"]:
+        missing = outcome.ours[name]["missing"]
+        text = f"{name}: {len(missing)} regions of ZONE_NORMAL of node 0 are incomplete, half of them lack at most"
+        console.print(f"{text} {missing[len(missing) // 2] if missing else 0} pages")
 
 
 def _line(console: Console, curve: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,13 +202,6 @@ class _Build:
             if now >= next_sample:
                 samples.append(sim.nr_free_regions())
                 next_sample += SECOND_NS
-        samples.append(sim.nr_free_regions())
-        sim.drain()
-        return Timeline(
-            free_regions=np.array(samples, np.int64),
-            end_drained=sim.nr_free_regions(),
-            nr_allocs=self.nr_allocs,
-            nr_killed=self.nr_killed,
-            parameters=asdict(load),
-            provenance=sim.provenance(),
+        return Timeline.finish(
+            sim, samples, nr_allocs=self.nr_allocs, nr_killed=self.nr_killed, load=load
         )

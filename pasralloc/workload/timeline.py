@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pasralloc.sim.simulation import Simulation
 
 SECOND_NS = 1_000_000_000
 
@@ -19,6 +21,10 @@ class Timeline:
     ----------
     free_regions : ndarray of int64, shape (n,)
         One sample per simulated second; the last is of the moment when all was over.
+    regions : ndarray of REGION_DTYPE, shape (nr_regions,)
+        Every region at the last sample, as `Simulation.regions` tells.
+    lists : ndarray of int64, shape (nr_zones, 6, 11)
+        Free blocks per zone, migratetype and order at the last sample.
     end_drained : int
         Completely free regions at the end once all pagesets are drained.
     nr_allocs : int
@@ -32,11 +38,33 @@ class Timeline:
     """
 
     free_regions: NDArray[np.int64]
+    regions: NDArray[np.void]
+    lists: NDArray[np.int64]
     end_drained: int
     nr_allocs: int
     nr_killed: int
     parameters: dict[str, Any]
     provenance: dict[str, Any]
+
+    @classmethod
+    def finish(
+        cls, sim: Simulation, samples: list[int], *, nr_allocs: int, nr_killed: int, load: Any
+    ) -> Timeline:
+        """Take the last sample, then drain the pagesets."""
+        regions = sim.regions()
+        lists = np.array([zone.pagetypeinfo() for zone in sim.zones])
+        samples = [*samples, sim.nr_free_regions()]
+        sim.drain()
+        return cls(
+            free_regions=np.array(samples, np.int64),
+            regions=regions,
+            lists=lists,
+            end_drained=sim.nr_free_regions(),
+            nr_allocs=nr_allocs,
+            nr_killed=nr_killed,
+            parameters=asdict(load),
+            provenance=sim.provenance(),
+        )
 
     @property
     def start(self) -> int:
