@@ -76,6 +76,9 @@ CORE = [
     "gfp",
     "text",
     "textparser",
+    "replaytypes",
+    "replayregions",
+    "replayplaces",
     "replay",
     "replayer",
 ]

@@ -370,7 +370,7 @@ def test_an_event_that_changes_every_region_fits_whatever_was_kept_before(nr_tog
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((None, 1024, [0] * 16), TypeError, "zone"),
+        ((None, 1024, [0] * 16), TypeError, "memory must be a Zone or a Simulation, got None"),
         ((0, [0] * 16), ValueError, "nr_pages must be 1 to"),
         ((1 << 32, [0] * 16), ValueError, "nr_pages must be 1 to"),
         ((1024, [0] * 15), ValueError, "type_map must have 16 entries, got 15"),

@@ -1,39 +1,35 @@
-"""What-if replay: traced pages are names, the zone under test chooses the places.
+"""What-if replay: traced pages are names, the memory under test chooses the places.
 
 A trace can be wrong about any single page (lost events, allocations without an
 event, an imperfect start map), so every rule works on pages: each is live or
-not, known or not, and a live one belongs to a block of the zone.
+not, known or not, and a live one belongs to a block of a zone.
 """
 
 cimport cython
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport qsort
 from libc.string cimport memcpy
 
-from pasralloc._core.bits cimport __builtin_prefetch, lowest_bit
+from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.events cimport (
     PASR_EVENT_ALLOC, PASR_EVENT_FAILED, PASR_EVENT_FREE, PASR_EVENT_FREE_BATCHED, PASR_EVENT_LOST,
     PASR_EVENT_OLD_NAME, PASR_EVENT_UNTIMED, pasr_event_t,
 )
-from pasralloc._core.pcp cimport pcp_alloc_block, pcp_drain, pcp_free
-from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated, zone_take_range
-from pasralloc._core.rmqueue cimport alloc_block, free_block, zone_alloc
+from pasralloc._core.pcp cimport pcp_free
+from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated
+from pasralloc._core.replayplaces cimport displace, pass_time, place, place_seed, prefetch, take_pages, zone_of_name
+from pasralloc._core.replayregions cimport look, measure_regions
+from pasralloc._core.replaytypes cimport is_unplaced, name_of_pfn, pfn_of_name, replay_t
 from pasralloc._core.types cimport (
-    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_pageset_t, pasr_region_t,
-    pasr_zone_t,
+    PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport (
-    head_tag, idx_of, pfn_of, tag_is_allocated, tag_order, zone_block_of, zone_spans,
+    head_tag, idx_of, tag_is_allocated, tag_order, zone_block_of, zone_spans,
 )
 
 cdef enum:
     NR_COPIED = 256
     NAME_AHEAD = 16
     FRAME_AHEAD = 8
-
-# Name of a page whose allocation found no place. Such blocks are kept as single pages.
-cdef pasr_idx_t UNPLACED = PASR_NIL
-
 
 cdef inline uint64_t word_mask(uint64_t page, uint64_t nr) noexcept nogil:
     """Mask of the *nr* bits from *page* on, which must lie in one word."""
@@ -80,81 +76,19 @@ cdef inline void set_free(replay_t *r, uint64_t page, uint64_t nr) noexcept nogi
         r.pages[w].known |= mask
 
 
-cdef int by_size(const void *a, const void *b) noexcept nogil:
-    cdef uint32_t left = (<const uint32_t *> a)[0], right = (<const uint32_t *> b)[0]
-    return (left < right) - (left > right)
-
-
-cdef void follow_packing(replay_t *r) noexcept nogil:
-    """Keep count of the regions that would be empty if the pages in use filled the largest ones first."""
-    cdef uint64_t used = r.zone.managed - r.zone.nr_free
-    cdef uint32_t needed = r.nr_needed
-    while used > r.held[needed]:
-        needed += 1
-    while needed != 0 and used <= r.held[needed - 1]:
-        needed -= 1
-    if r.nr_managed - needed != r.nr_packed:
-        r.packed_sum_ns += r.nr_packed * elapsed(r.packed_ns, r.now_ns)
-        r.packed_ns = r.now_ns
-        r.nr_packed = r.nr_managed - needed
-    r.nr_needed = needed
-
-
-cdef void measure_regions(replay_t *r) noexcept nogil:
-    """Start over with packing after pages came to be managed."""
-    cdef uint32_t i
-    for i in range(r.zone.nr_regions):
-        r.capacities[i] = r.zone.regions[i].managed
-    qsort(r.capacities, r.zone.nr_regions, sizeof(uint32_t), by_size)
-    r.nr_managed = r.nr_needed = 0
-    r.held[0] = 0
-    for i in range(r.zone.nr_regions):
-        r.held[i + 1] = r.held[i] + r.capacities[i]
-        r.nr_managed += r.capacities[i] != 0
-    follow_packing(r)
-
-
-cdef void note_changes(replay_t *r) noexcept nogil:
-    """Turn what the zone says has changed into transitions at the present time."""
-    cdef pasr_zone_t *z = r.zone
-    cdef uint32_t w, region
-    cdef bint is_empty
-    while z.changed_root != 0:
-        w = lowest_bit(z.changed_root)
-        z.changed_root &= z.changed_root - 1
-        while z.changed[w] != 0:
-            region = w * 64 + lowest_bit(z.changed[w])
-            z.changed[w] &= z.changed[w] - 1
-            is_empty = z.regions[region].managed != 0 and z.regions[region].nr_free == z.regions[region].managed
-            if is_empty == <bint> (r.empty[region >> 6] >> (region & 63) & 1):
-                continue
-            r.empty_ns += r.nr_empty * elapsed(r.changed_ns, r.now_ns)
-            r.changed_ns = r.now_ns
-            r.nr_empty += 1 if is_empty else -1
-            r.empty[region >> 6] ^= <uint64_t> 1 << (region & 63)
-            if not is_empty:
-                r.touched[region >> 6] |= <uint64_t> 1 << (region & 63)
-            r.transitions[r.nr_transitions].time_ns = r.now_ns
-            r.transitions[r.nr_transitions].region = region
-            r.transitions[r.nr_transitions].is_empty = is_empty
-            r.nr_transitions += 1
-
-
-cdef inline pasr_idx_t frame_of(const replay_t *r, uint64_t page) noexcept nogil:
-    return r.names[page] - 1
-
-
 cdef uint64_t block_of(const replay_t *r, uint64_t page, uint64_t *nr) noexcept nogil:
     """First page of the live block that covers a live page, and its size."""
+    cdef const pasr_zone_t *z
     cdef uint32_t order
     cdef uint64_t head
     cdef uint8_t tag
     for order in range(PASR_MAX_PAGE_ORDER + 1):
         head = page >> order << order
-        if r.names[head] == UNPLACED:
+        if is_unplaced(r.names[head]):
             break                                           # always a single page
         if r.names[head] != 0:
-            tag = head_tag(r.zone, frame_of(r, head))
+            z = zone_of_name(r, r.names[head])
+            tag = head_tag(z, idx_of(z, pfn_of_name(r, r.names[head])))
             if tag_is_allocated(tag) and tag_order(tag) >= order:
                 nr[0] = <uint64_t> 1 << tag_order(tag)
                 return head
@@ -164,10 +98,12 @@ cdef uint64_t block_of(const replay_t *r, uint64_t page, uint64_t *nr) noexcept 
 
 cdef void release(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
     """Free a whole live block."""
-    if r.names[head] == UNPLACED:
+    if is_unplaced(r.names[head]):
         r.counts.unplaced_frees += 1
+    elif r.memory != NULL:
+        displace(r, r.names[head], -1, 0, True)
     else:
-        pcp_free(r.zone, r.cpu, pfn_of(r.zone, frame_of(r, head)), -1)
+        pcp_free(r.zone, r.cpu, pfn_of_name(r, r.names[head]), -1)
     r.names[head] = 0
     set_free(r, head, nr)
 
@@ -176,7 +112,7 @@ cdef void break_up(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
     """Turn a live block into single pages, so that some of it can be freed."""
     cdef uint64_t i
     cdef pasr_idx_t name = r.names[head]
-    zone_split_allocated(r.zone, pfn_of(r.zone, frame_of(r, head)), 0)
+    zone_split_allocated(zone_of_name(r, name), pfn_of_name(r, name), 0)
     for i in range(nr):
         r.names[head + i] = name + <pasr_idx_t> i
 
@@ -193,39 +129,25 @@ cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
         page += 1
 
 
-cdef int64_t place_on_cpu(replay_t *r, uint32_t order, uint32_t migratetype) noexcept nogil:
-    """Allocate through the pageset; before that fails all pagesets are drained, as direct reclaim does."""
-    cdef pasr_pageset_t *pagesets = r.zone.pagesets
-    cdef uint32_t cpu
-    cdef int64_t idx = pcp_alloc_block(r.zone, &pagesets[r.cpu], order, migratetype, 0)
-    if idx >= 0:
-        return idx
-    for cpu in range(r.zone.nr_cpus):
-        pcp_drain(r.zone, cpu)
-    return pcp_alloc_block(r.zone, &pagesets[r.cpu], order, migratetype, 0)
-
-
-cdef inline void take(replay_t *r, uint64_t page, uint32_t order, uint32_t migratetype, int mode) noexcept nogil:
-    cdef uint64_t nr = <uint64_t> 1 << order, i
-    cdef int64_t idx
+cdef inline void take(replay_t *r, const pasr_event_t *e, int mode, bint on_machine) noexcept nogil:
+    cdef uint64_t page = e.pfn, nr = <uint64_t> 1 << e.order, i
+    cdef pasr_idx_t name
     if cython.unlikely(any_live(r, page, nr)):
         give_way(r, page, nr)
-    if r.zone.nr_cpus == 0:
-        idx = alloc_block(r.zone, order, migratetype, 0, mode)
-    else:
-        idx = place_on_cpu(r, order, migratetype)
+    name = place(r, e.order, r.type_map[e.migratetype & 15], e.gfp, mode, on_machine)
     set_live(r, page, nr)
-    if cython.likely(idx >= 0):
-        r.names[page] = <pasr_idx_t> idx + 1
-        return
-    r.counts.failures += 1
-    for i in range(nr):
-        r.names[page + i] = UNPLACED
+    r.names[page] = name
+    if cython.unlikely(is_unplaced(name)):
+        r.counts.failures += 1
+        for i in range(1, nr):
+            r.names[page + i] = name
 
 
 cdef bint comes_online(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
     """Hand memory over that the start map calls absent; False if this is no such free."""
     cdef int64_t pfn = <int64_t> page
+    if r.memory != NULL:
+        return False                                        # a machine has all its memory from the start
     if not zone_spans(r.zone, pfn) or not zone_spans(r.zone, pfn + <int64_t> nr - 1):
         return False
     if zone_block_of(r.zone, idx_of(r.zone, pfn)).state != PASR_ABSENT:
@@ -250,7 +172,7 @@ cdef void give_back_pieces(replay_t *r, uint64_t page, uint64_t nr) noexcept nog
             p += 1
             continue
         head = block_of(r, p, &nr_block)
-        is_mismatch = is_mismatch or (nr_block != nr and not is_seeded(r, p) and r.names[head] != UNPLACED)
+        is_mismatch = is_mismatch or (nr_block != nr and not is_seeded(r, p) and not is_unplaced(r.names[head]))
         if head < page or head + nr_block > stop:
             break_up(r, head, nr_block)
             head = p
@@ -269,16 +191,13 @@ cdef void give_back_pieces(replay_t *r, uint64_t page, uint64_t nr) noexcept nog
     r.counts.missing_pages += nr_free + nr_unknown
 
 
-cdef inline void give_back(replay_t *r, uint64_t page, uint32_t order, int mode) noexcept nogil:
+cdef inline void give_back(
+    replay_t *r, uint64_t page, uint32_t order, int mode, bint on_machine
+) noexcept nogil:
     cdef uint64_t nr = <uint64_t> 1 << order
     cdef pasr_idx_t name = r.names[page]
-    cdef int error
-    if cython.likely(name != 0 and name != UNPLACED and is_live(r, page)):
-        if r.zone.nr_cpus == 0:
-            error = free_block(r.zone, pfn_of(r.zone, name - 1), order, mode)
-        else:
-            error = pcp_free(r.zone, r.cpu, pfn_of(r.zone, name - 1), order)
-        if cython.likely(error == PASR_OK):
+    if cython.likely(name != 0 and not is_unplaced(name) and is_live(r, page)):
+        if cython.likely(displace(r, name, order, mode, on_machine) == PASR_OK):
             r.names[page] = 0
             set_free(r, page, nr)
             return
@@ -305,16 +224,16 @@ cdef bint frees_by_batch(replay_t *r, const pasr_event_t *e) noexcept nogil:
     return False
 
 
-cdef void give_back_batched(replay_t *r, uint64_t page, int mode) noexcept nogil:
+cdef void give_back_batched(replay_t *r, uint64_t page) noexcept nogil:
     """Free the live block that starts at *page*: batched records do not say its order."""
     cdef uint64_t nr = 0
     if block_of(r, page, &nr) == page:
         release(r, page, nr)
     else:
-        give_back(r, page, 0, mode)
+        give_back_pieces(r, page, 1)
 
 
-cdef inline void keep_time(replay_t *r, const pasr_event_t *e) noexcept nogil:
+cdef inline void keep_time(replay_t *r, const pasr_event_t *e, bint on_machine) noexcept nogil:
     """Move the clock on to an event; it starts with the first one that has a time stamp."""
     if e.flags & PASR_EVENT_UNTIMED:
         return
@@ -323,42 +242,42 @@ cdef inline void keep_time(replay_t *r, const pasr_event_t *e) noexcept nogil:
         r.first_ns = r.now_ns = r.changed_ns = r.packed_ns = e.time_ns
     elif e.time_ns > r.now_ns:
         r.now_ns = e.time_ns
+        if on_machine:
+            pass_time(r)
 
 
-cdef inline void step(replay_t *r, const pasr_event_t *e, int mode) noexcept nogil:
-    keep_time(r, e)
-    if r.zone.nr_cpus != 0:
-        r.cpu = e.cpu % r.zone.nr_cpus
+cdef inline bint step(replay_t *r, const pasr_event_t *e, int mode, bint on_machine) noexcept nogil:
+    """Do what an event says, and return whether it may have changed anything but counts."""
     if e.event == PASR_EVENT_FREE:
         if not is_good(r, e):
             r.counts.bad_records += 1
-            return
+            return False
         r.counts.frees += 1
-        give_back(r, e.pfn, e.order, mode)
+        give_back(r, e.pfn, e.order, mode, on_machine)
     elif e.event == PASR_EVENT_ALLOC:
         if e.flags & PASR_EVENT_FAILED:
             r.counts.failed_allocs += 1
-            return
+            return False
         if not is_good(r, e):
             r.counts.bad_records += 1
-            return
+            return False
         r.counts.allocs += 1
-        take(r, e.pfn, e.order, r.type_map[e.migratetype & 15], mode)
+        take(r, e, mode, on_machine)
     elif e.event == PASR_EVENT_FREE_BATCHED:
         if not frees_by_batch(r, e):
-            return
+            return False
         r.counts.frees += 1
-        give_back_batched(r, e.pfn, mode)
+        give_back_batched(r, e.pfn)
     else:
         r.counts.lost_marks += e.event == PASR_EVENT_LOST
         r.counts.other_records += e.event != PASR_EVENT_LOST
-        return
-    if cython.unlikely(r.zone.changed_root != 0):
-        note_changes(r)
-    follow_packing(r)
+        return False
+    return True
 
 
-cdef inline void look_ahead(const replay_t *r, const pasr_event_t *events, uint64_t nr) noexcept nogil:
+cdef inline void look_ahead(
+    const replay_t *r, const pasr_event_t *events, uint64_t nr, bint on_machine
+) noexcept nogil:
     """Fetch the name of an event to come, and the frame behind a name that is nearer."""
     cdef uint64_t page = events[NAME_AHEAD].pfn if nr > NAME_AHEAD else 0
     cdef pasr_idx_t name
@@ -369,19 +288,25 @@ cdef inline void look_ahead(const replay_t *r, const pasr_event_t *events, uint6
         page = events[FRAME_AHEAD].pfn
         if page < r.nr_pages:
             name = r.names[page]
-            if name != 0 and name != UNPLACED:
-                __builtin_prefetch(&r.zone.tags[name - 1])
-                __builtin_prefetch(&r.zone.links[name - 1])
+            if name != 0 and not is_unplaced(name):
+                prefetch(r, name, on_machine)
 
 
-cdef inline uint64_t replay_copied(replay_t *r, const pasr_event_t *events, uint64_t nr, int mode) noexcept nogil:
+cdef inline uint64_t replay_copied(
+    replay_t *r, const pasr_event_t *events, uint64_t nr, int mode, bint on_machine
+) noexcept nogil:
     cdef uint64_t i
+    cdef uint32_t nr_cpus = r.memory.nr_cpus if on_machine else r.zone.nr_cpus
     for i in range(nr):
         # What an event frees may lie anywhere: it can change every region at most once.
-        if r.room - r.nr_transitions < r.zone.nr_regions:
+        if r.room - r.nr_transitions < r.nr_regions:
             return i
-        look_ahead(r, &events[i], nr - i)
-        step(r, &events[i], mode)
+        look_ahead(r, &events[i], nr - i, on_machine)
+        keep_time(r, &events[i], on_machine)
+        if nr_cpus != 0:
+            r.cpu = events[i].cpu % nr_cpus
+        if step(r, &events[i], mode, on_machine) or on_machine:
+            look(r, on_machine)
     return nr
 
 
@@ -397,12 +322,14 @@ cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr
     while done < nr:
         nr_copied = nr - done if nr - done < NR_COPIED else NR_COPIED
         memcpy(copy, events + done, nr_copied * sizeof(pasr_event_t))
-        if r.zone.mode == PASR_MODE_SORTED:
-            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED)
+        if r.memory != NULL:
+            nr_replayed = replay_copied(r, copy, nr_copied, 0, True)
+        elif r.zone.mode == PASR_MODE_SORTED:
+            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED, False)
         elif r.zone.mode == 0:
-            nr_replayed = replay_copied(r, copy, nr_copied, 0)
+            nr_replayed = replay_copied(r, copy, nr_copied, 0, False)
         else:
-            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode)
+            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False)
         done += nr_replayed
         if nr_replayed < nr_copied:
             break
@@ -422,39 +349,20 @@ cdef void mark_start(replay_t *r, uint64_t page, uint64_t nr, bint in_use) noexc
 
 cdef void place_where_it_was(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil:
     """Take pages of the start map at their own pfns, as single pages."""
-    cdef uint64_t i
-    if zone_take_range(r.zone, <int64_t> page, nr, migratetype) < 0:
-        r.counts.failures += nr
-        for i in range(page, page + nr):
-            r.names[i] = UNPLACED
-        return
-    for i in range(page, page + nr):
-        # Splitting a single page does nothing, so this splits each block once.
-        zone_split_allocated(r.zone, <int64_t> i, 0)
-        r.names[i] = idx_of(r.zone, <int64_t> i) + 1
+    cdef uint64_t stop = page + nr, chunk
+    cdef bint has_place = False
+    while page < stop:
+        chunk = page + take_pages(r, <int64_t> page, stop - page, migratetype, &has_place)
+        if not has_place:
+            r.counts.failures += chunk - page
+        while page < chunk:
+            r.names[page] = name_of_pfn(r, <int64_t> page) if has_place else PASR_NIL
+            page += 1
 
 
 cdef void place_anew(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil:
     """Allocate a place for each page of the start map."""
     cdef uint64_t i
-    cdef int64_t pfn
     for i in range(page, page + nr):
-        pfn = zone_alloc(r.zone, 0, migratetype)
-        r.counts.failures += pfn < 0
-        r.names[i] = idx_of(r.zone, pfn) + 1 if pfn >= 0 else UNPLACED
-
-
-cdef void start_counting(replay_t *r) noexcept nogil:
-    """Take the regions as they are now for the start."""
-    cdef uint32_t region
-    cdef pasr_region_t *z
-    for region in range(r.zone.nr_regions):
-        z = &r.zone.regions[region]
-        if z.managed == 0:
-            continue
-        if z.nr_free == z.managed:
-            r.empty[region >> 6] |= <uint64_t> 1 << (region & 63)
-            r.nr_empty += 1
-        else:
-            r.touched[region >> 6] |= <uint64_t> 1 << (region & 63)
-    measure_regions(r)
+        r.names[i] = place_seed(r, migratetype)
+        r.counts.failures += is_unplaced(r.names[i])

@@ -4,6 +4,7 @@ from typing import Any, SupportsIndex, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pasralloc._core.memorybase import MemoryBase
 from pasralloc._core.zoneobject import Zone
 
 TRANSITION_DTYPE: np.dtype[np.void]
@@ -14,11 +15,12 @@ class Replayer:
     nr_packed_at_start: int
     def __new__(
         cls,
-        zone: Zone,
+        memory: Zone | MemoryBase,
         nr_pages: SupportsIndex,
         type_map: Sequence[SupportsIndex],
         *,
         free_on_batched: bool = False,
+        cpu_nodes: Sequence[int] | None = None,
     ) -> Replayer: ...
     def seed(self, pfns: ArrayLike, nrs: ArrayLike, types: ArrayLike, *, anew: bool) -> None: ...
     def feed(self, events: NDArray[np.void]) -> None: ...

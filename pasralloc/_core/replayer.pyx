@@ -2,34 +2,53 @@
 
 cimport cython
 from cpython.buffer cimport Py_buffer, PyBuffer_Release
-from libc.stdint cimport int8_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from pasralloc._core.arena cimport Arena
 from pasralloc._core.boundary cimport as_int, get_array
 from pasralloc._core.events cimport pasr_event_t
-from pasralloc._core.replay cimport (
-    elapsed, mark_start, pages_t, place_anew, place_where_it_was, replay_events, replay_t, start_counting,
-    transition_t,
+from pasralloc._core.memorybase cimport MemoryBase
+from pasralloc._core.node cimport node_drain
+from pasralloc._core.nodetypes cimport (
+    PASR_NO_ZONE, PASR_ZONE_DMA32, PASR_ZONE_MOVABLE, PASR_ZONE_NORMAL,
 )
-from pasralloc._core.types cimport PASR_MAX_FRAMES, PASR_NR_PCPTYPES, pasr_idx_t
+from pasralloc._core.replay cimport mark_start, place_anew, place_where_it_was, replay_events
+from pasralloc._core.replayregions cimport start_counting
+from pasralloc._core.replaytypes cimport elapsed, pages_t, part_t, replay_t, transition_t
+from pasralloc._core.turn cimport Turn
+from pasralloc._core.types cimport PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, pasr_idx_t
+from pasralloc._core.zonebase cimport ZoneBase
 from pasralloc._core.zoneobject cimport Zone
 
 import numpy as np
 
+from pasralloc.choices import unknown
+
 TRANSITION_DTYPE = np.dtype([("time_ns", "i8"), ("region", "u4"), ("is_empty", "u4")])
+
+
+cdef enum:
+    GFP_DMA = 1
+    GFP_HIGHMEM = 2
+    GFP_DMA32 = 4
+    GFP_MOVABLE = 8
+
+
+cdef inline uint64_t nr_words(uint64_t nr_bits) noexcept:
+    return (nr_bits + 63) >> 6
 
 
 @cython.final
 cdef class Replayer:
-    """Replayer(zone, nr_pages, type_map, *, free_on_batched=False)\n--\n\n
-    What-if replay of allocation and free events into a zone.
+    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None)\n--\n\n
+    What-if replay of allocation and free events into a zone, or into the zones of a simulation.
 
-    A traced pfn is only the name of a block; the zone chooses where it lies.
+    A traced pfn is only the name of a block; the memory chooses where it lies.
 
     Parameters
     ----------
-    zone : Zone
+    memory : Zone or Simulation
         Fresh; from here on it belongs to the replay.
     nr_pages : int
         Traced pfns from 0 on that can occur, less than 2**32. Memory for 4.5
@@ -38,6 +57,8 @@ cdef class Replayer:
         The zone's migratetype for each of the 16 numbers a trace may use.
     free_on_batched : bool, default False
         Whether ``mm_page_free_batched`` is the trace's only record of frees.
+    cpu_nodes : sequence of int, optional
+        Of a simulation: nid of each CPU.
 
     Raises
     ------
@@ -47,58 +68,127 @@ cdef class Replayer:
 
     Notes
     -----
+    Regions are numbered through the zones of a simulation, in ascending order of address.
+
     Threading rule: one thread at a time.
     """
 
     cdef replay_t r
-    cdef Zone zone
+    cdef object memory
+    cdef list zones
+    cdef Turn turn
     cdef Arena tables
     cdef Arena small
     cdef list transitions
     cdef readonly int nr_empty_at_start
     cdef readonly int nr_packed_at_start
 
-    def __cinit__(self, Zone zone not None, nr_pages, type_map, *, free_on_batched=False):
+    def __cinit__(self, memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None):
         cdef uint64_t nr = as_int(nr_pages, "nr_pages", 1, PASR_MAX_FRAMES)
-        cdef uint64_t nr_words = (nr + 63) >> 6
-        cdef uint32_t nr_regions = zone.c.nr_regions
-        cdef char *p
         cdef int i
         types = list(type_map)
         if len(types) != 16:
             raise ValueError(f"type_map must have 16 entries, got {len(types)}")
         for i in range(16):
             self.r.type_map[i] = <int8_t> as_int(types[i], f"type_map[{i}]", 0, PASR_NR_PCPTYPES - 1)
-        self.zone = zone
-        self.r.zone = &zone.c
         self.r.nr_pages = nr
         self.r.free_on_batched = free_on_batched
-        # Blocks reach past the last page by at most their own size.
-        self.tables = Arena.create(nr_words * (64 * sizeof(pasr_idx_t) + sizeof(pages_t)), None)
-        p = self.tables.memory
-        self.r.names = <pasr_idx_t *> p
-        p += nr_words * 64 * sizeof(pasr_idx_t)
-        self.r.pages = <pages_t *> p
-        self.r.room = 4 * nr_regions + 16384
-        self.small = Arena.create(
-            self.r.room * sizeof(transition_t) + (nr_regions + 1) * sizeof(uint64_t)
-            + 2 * ((nr_regions + 63) >> 6) * sizeof(uint64_t) + nr_regions * sizeof(uint32_t), None)
-        p = self.small.memory
-        self.r.transitions = <transition_t *> p
-        p += self.r.room * sizeof(transition_t)
-        self.r.held = <uint64_t *> p
-        self.r.empty = self.r.held + nr_regions + 1
-        self.r.touched = self.r.empty + ((nr_regions + 63) >> 6)
-        self.r.capacities = <uint32_t *> (self.r.touched + ((nr_regions + 63) >> 6))
+        self.memory = memory
+        if isinstance(memory, Zone):
+            self.zones = [memory]
+        elif isinstance(memory, MemoryBase) and memory.zones:
+            self.zones = list(memory.zones)
+        else:
+            raise TypeError(f"memory must be a Zone or a Simulation, got {memory!r}")
+        self.make_tables(len(cpu_nodes) if cpu_nodes is not None else 0)
+        if isinstance(memory, MemoryBase):
+            self.use_machine(memory, cpu_nodes)
         self.transitions = []
         self.begin()
 
+    cdef int make_tables(self, uint64_t nr_cpus) except -1:
+        cdef replay_t *r = &self.r
+        cdef ZoneBase zone = self.zones[0]
+        cdef uint32_t i
+        cdef char *p
+        self.turn = zone.turn
+        r.zone = &zone.c
+        r.base_pfn = zone.c.base_pfn
+        r.nr_parts = len(self.zones)
+        r.nr_regions = sum([zone_.nr_regions for zone_ in self.zones])
+        # Blocks reach past the last page by at most their own size.
+        self.tables = Arena.create(nr_words(r.nr_pages) * (64 * sizeof(pasr_idx_t) + sizeof(pages_t)), None)
+        p = self.tables.memory
+        r.names = <pasr_idx_t *> p
+        p += nr_words(r.nr_pages) * 64 * sizeof(pasr_idx_t)
+        r.pages = <pages_t *> p
+        r.room = 4 * <uint64_t> r.nr_regions + 16384
+        self.small = Arena.create(
+            r.room * sizeof(transition_t) + r.nr_parts * sizeof(part_t)
+            + (r.nr_regions + 1 + 2 * nr_words(r.nr_regions)) * sizeof(uint64_t)
+            + r.nr_regions * sizeof(uint32_t) + nr_cpus * sizeof(uint16_t), None)
+        p = self.small.memory
+        r.transitions = <transition_t *> p
+        p += r.room * sizeof(transition_t)
+        r.parts = <part_t *> p
+        p += r.nr_parts * sizeof(part_t)
+        r.held = <uint64_t *> p
+        r.empty = r.held + r.nr_regions + 1
+        r.touched = r.empty + nr_words(r.nr_regions)
+        r.capacities = <uint32_t *> (r.touched + nr_words(r.nr_regions))
+        r.nodes = <uint16_t *> (r.capacities + r.nr_regions)
+        for i in range(r.nr_parts):
+            zone = self.zones[i]
+            r.parts[i].zone = &zone.c
+            if i != 0:
+                r.parts[i].first_region = r.parts[i - 1].first_region + r.parts[i - 1].zone.nr_regions
+        return 0
+
+    cdef int use_machine(self, MemoryBase memory, object cpu_nodes) except -1:
+        """Allocate from all zones of a simulation."""
+        cdef replay_t *r = &self.r
+        cdef uint32_t cpu, gfp
+        cdef uint8_t dma = PASR_ZONE_NORMAL, dma32 = PASR_ZONE_NORMAL
+        if cpu_nodes is None or len(cpu_nodes) != memory.c.nr_cpus:
+            raise ValueError(f"cpu_nodes must have an entry for each of {memory.c.nr_cpus} CPUs, got {cpu_nodes!r}")
+        if memory.c.nr_blocks << PASR_MAX_PAGE_ORDER > PASR_MAX_FRAMES:
+            raise ValueError(
+                f"a replay takes at most {PASR_MAX_FRAMES} pages from the first of a machine to its last,"
+                f" got {memory.c.nr_blocks << PASR_MAX_PAGE_ORDER}")
+        for cpu in range(memory.c.nr_cpus):
+            if cpu_nodes[cpu] not in memory.nodes:
+                raise ValueError(unknown(f"cpu_nodes[{cpu}]", cpu_nodes[cpu], memory.nodes))
+            (<uint16_t *> r.nodes)[cpu] = <uint16_t> memory.nodes[cpu_nodes[cpu]]
+        # A kernel without such a zone takes memory that would have to be in it from Normal.
+        for zone in self.zones:
+            if zone.name == "DMA":
+                dma = 0
+            elif zone.name == "DMA32":
+                dma32 = PASR_ZONE_DMA32
+        for gfp in range(16):
+            r.highest[gfp] = PASR_ZONE_NORMAL
+            if gfp & GFP_DMA:
+                r.highest[gfp] = dma
+            elif gfp & GFP_DMA32:
+                r.highest[gfp] = dma32
+            elif gfp & GFP_MOVABLE and gfp & GFP_HIGHMEM:
+                r.highest[gfp] = PASR_ZONE_MOVABLE
+        r.memory = &memory.c
+        r.base_pfn = memory.c.base_pfn
+        return 0
+
     cdef begin(self):
-        """Take the zone as it is for the start of the replay."""
-        cdef uint32_t nr_words = (self.r.zone.nr_regions + 63) >> 6
-        self.zone.changed_regions()
-        memset(self.r.empty, 0, nr_words * sizeof(uint64_t))
-        memset(self.r.touched, 0, nr_words * sizeof(uint64_t))
+        """Take the memory as it is for the start of the replay."""
+        cdef ZoneBase zone
+        if self.r.memory != NULL:
+            node_drain(self.r.memory)
+            self.r.nr_slow = self.r.memory.nr_slow
+        self.r.at = PASR_NO_ZONE
+        self.r.is_everywhere = False
+        for zone in self.zones:
+            zone.forget_changes()
+        memset(self.r.empty, 0, nr_words(self.r.nr_regions) * sizeof(uint64_t))
+        memset(self.r.touched, 0, nr_words(self.r.nr_regions) * sizeof(uint64_t))
         self.r.nr_empty = 0
         start_counting(&self.r)
         self.nr_empty_at_start = self.r.nr_empty
@@ -110,11 +200,11 @@ cdef class Replayer:
         Parameters
         ----------
         pfns, nrs : ndarray of int64, shape (n,)
-            Disjoint ranges of pages within both the zone and *nr_pages*.
+            Disjoint ranges of pages within *nr_pages*, and within the zone if there is only one.
         types : ndarray of uint8, shape (n,)
             The zone's migratetype of each range; 255 for pages known to be free.
         anew : bool
-            Let the zone choose a place for each page, in the order given;
+            Let the memory choose a place for each page, in the order given, on a machine as CPU 0;
             otherwise each keeps its own pfn, which must be free.
 
         Raises
@@ -136,9 +226,11 @@ cdef class Replayer:
         n = len(pfns)
         if len(nrs) != n or len(types) != n:
             raise ValueError(f"pfns, nrs and types must have equal lengths, got {n}, {len(nrs)} and {len(types)}")
-        last = np.minimum(self.r.nr_pages, self.zone.start_pfn + self.zone.nr_pages)
+        first, last = 0, self.r.nr_pages
+        if self.r.memory == NULL:
+            first, last = self.r.zone.start_pfn, min(last, self.r.zone.start_pfn + self.r.zone.nr_pages)
         for name, wrong in (
-            ("pfns", (pfns < self.zone.start_pfn) | (pfns >= last)),
+            ("pfns", (pfns < first) | (pfns >= last)),
             ("nrs", (nrs < 1) | (nrs > last - pfns)),
             ("types", (types >= PASR_NR_PCPTYPES) & (types != 255)),
         ):
@@ -150,7 +242,7 @@ cdef class Replayer:
         get_array(pfns, &views[0], "pfns", "int64", False)
         get_array(nrs, &views[1], "nrs", "int64", False)
         get_array(types, &views[2], "types", "uint8", False)
-        self.zone.enter()
+        self.turn.take()
         with nogil:
             for i in range(n):
                 pfn = (<int64_t *> views[0].buf)[i]
@@ -162,7 +254,7 @@ cdef class Replayer:
                     place_anew(&self.r, pfn, nr, (<unsigned char *> views[2].buf)[i])
                 else:
                     place_where_it_was(&self.r, pfn, nr, (<unsigned char *> views[2].buf)[i])
-        self.zone.leave()
+        self.turn.give_back()
         for i in range(3):
             PyBuffer_Release(&views[i])
         self.begin()
@@ -190,7 +282,7 @@ cdef class Replayer:
         cdef uint64_t done = 0, nr
         get_array(events, &view, "events", "EVENT_DTYPE", False)
         try:
-            self.zone.enter()
+            self.turn.take()
             try:
                 nr = view.shape[0]
                 while done < nr:
@@ -202,7 +294,7 @@ cdef class Replayer:
                             TRANSITION_DTYPE))
                         self.r.nr_transitions = 0
             finally:
-                self.zone.leave()
+                self.turn.give_back()
         finally:
             PyBuffer_Release(&view)
 
@@ -211,7 +303,7 @@ cdef class Replayer:
         cdef replay_t *r = &self.r
         cdef double span = elapsed(r.first_ns, r.now_ns)
         touched = np.unpackbits(
-            np.frombuffer((<char *> r.touched)[:((r.zone.nr_regions + 63) >> 6) * 8], np.uint8), bitorder="little")
+            np.frombuffer((<char *> r.touched)[:nr_words(r.nr_regions) * 8], np.uint8), bitorder="little")
         return {
             "counts": r.counts,
             "first_ns": r.first_ns,

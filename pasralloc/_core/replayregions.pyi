@@ -1,0 +1,1 @@
+# Compiled kernel code; nothing here is called from Python.
