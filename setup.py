@@ -43,7 +43,10 @@ if TRACE:
     macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 
 # Modules whose inline functions take a literal mode: they must be inlined for it to fold.
-HOT = {f"pasralloc._core.{name}" for name in ("nodestream", "pcp", "replay", "replayplaces", "rmqueue", "stream")}
+HOT = {
+    f"pasralloc._core.{name}"
+    for name in ("nodestream", "pcp", "replay", "replayplaces", "rmqueue", "stream")
+}
 INLINE = ("CYTHON_INLINE", "__inline__ __attribute__((always_inline))")
 
 modules = [

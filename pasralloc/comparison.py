@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pasralloc.machine.machine import Machine
 from pasralloc.policy.presets import Policy, policy_of
+from pasralloc.sim.ground import check_ground, machine_of
 from pasralloc.sim.replay import Result, check_start, replay
 from pasralloc.trace.trace import Trace
 
@@ -13,8 +15,9 @@ def compare(
     trace: Trace,
     policies: Sequence[str | Policy] = ("linux", "sorted"),
     *,
-    region_pages: int = 32768,
-    start: str = "recorded",
+    machine: Machine | str | None = None,
+    region_pages: int | None = None,
+    start: str | None = None,
     memory_pages: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Result]:
@@ -24,7 +27,7 @@ def compare(
     ----------
     trace : Trace
     policies : sequence of str or Policy, default ("linux", "sorted")
-    region_pages, start, memory_pages
+    machine, region_pages, start, memory_pages
         As for `replay`.
     progress : callable, optional
         Called with the name of each policy before its replay.
@@ -37,18 +40,31 @@ def compare(
     Raises
     ------
     ValueError
-        As `replay`; unknown policies are refused before anything is replayed.
+        As `replay`; unknown policies, and such that need a machine, are refused before anything
+        is replayed.
+    MachineError
+        As `replay`.
     """
     check_start(start)
+    machine = machine_of(machine, region_pages)
     chosen = [policy_of(policy) for policy in policies]
     if not chosen:
         raise ValueError("there must be at least one policy to compare")
+    for policy in chosen:
+        check_ground(policy, region_pages, memory_pages, machine)
     results = []
     for policy in chosen:
         if progress is not None:
             progress(policy.name)
         results.append(
-            replay(trace, policy, region_pages=region_pages, start=start, memory_pages=memory_pages)
+            replay(
+                trace,
+                policy,
+                machine=machine,
+                region_pages=region_pages,
+                start=start,
+                memory_pages=memory_pages,
+            )
         )
     return results
 

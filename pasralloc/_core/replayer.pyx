@@ -29,6 +29,7 @@ TRANSITION_DTYPE = np.dtype([("time_ns", "i8"), ("region", "u4"), ("is_empty", "
 
 
 cdef enum:
+    MAX_REGIONS = 1 << 24
     GFP_DMA = 1
     GFP_HIGHMEM = 2
     GFP_DMA32 = 4
@@ -41,7 +42,7 @@ cdef inline uint64_t nr_words(uint64_t nr_bits) noexcept:
 
 @cython.final
 cdef class Replayer:
-    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None)\n--\n\n
+    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None)\n--\n\n
     What-if replay of allocation and free events into a zone, or into the zones of a simulation.
 
     A traced pfn is only the name of a block; the memory chooses where it lies.
@@ -59,6 +60,8 @@ cdef class Replayer:
         Whether ``mm_page_free_batched`` is the trace's only record of frees.
     cpu_nodes : sequence of int, optional
         Of a simulation: nid of each CPU.
+    first_regions : sequence of int, optional
+        Number of the first region of each zone; by default regions are numbered from zone to zone.
 
     Raises
     ------
@@ -68,8 +71,6 @@ cdef class Replayer:
 
     Notes
     -----
-    Regions are numbered through the zones of a simulation, in ascending order of address.
-
     Threading rule: one thread at a time.
     """
 
@@ -83,7 +84,9 @@ cdef class Replayer:
     cdef readonly int nr_empty_at_start
     cdef readonly int nr_packed_at_start
 
-    def __cinit__(self, memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None):
+    def __cinit__(
+        self, memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None,
+    ):
         cdef uint64_t nr = as_int(nr_pages, "nr_pages", 1, PASR_MAX_FRAMES)
         cdef int i
         types = list(type_map)
@@ -100,13 +103,18 @@ cdef class Replayer:
             self.zones = list(memory.zones)
         else:
             raise TypeError(f"memory must be a Zone or a Simulation, got {memory!r}")
-        self.make_tables(len(cpu_nodes) if cpu_nodes is not None else 0)
+        if first_regions is None:
+            nrs = [zone.nr_regions for zone in self.zones]
+            first_regions = [sum(nrs[:i]) for i in range(len(nrs))]
+        if len(first_regions) != len(self.zones):
+            raise ValueError(f"first_regions must have {len(self.zones)} entries, got {len(first_regions)}")
+        self.make_tables(list(first_regions), len(cpu_nodes) if cpu_nodes is not None else 0)
         if isinstance(memory, MemoryBase):
             self.use_machine(memory, cpu_nodes)
         self.transitions = []
         self.begin()
 
-    cdef int make_tables(self, uint64_t nr_cpus) except -1:
+    cdef int make_tables(self, list first_regions, uint64_t nr_cpus) except -1:
         cdef replay_t *r = &self.r
         cdef ZoneBase zone = self.zones[0]
         cdef uint32_t i
@@ -115,7 +123,10 @@ cdef class Replayer:
         r.zone = &zone.c
         r.base_pfn = zone.c.base_pfn
         r.nr_parts = len(self.zones)
-        r.nr_regions = sum([zone_.nr_regions for zone_ in self.zones])
+        for i, zone in enumerate(self.zones):
+            first_regions[i] = as_int(first_regions[i], f"first_regions[{i}]", 0, MAX_REGIONS)
+            r.nr_regions = max(r.nr_regions, <uint32_t> first_regions[i] + zone.c.nr_regions)
+        zone = self.zones[0]
         # Blocks reach past the last page by at most their own size.
         self.tables = Arena.create(nr_words(r.nr_pages) * (64 * sizeof(pasr_idx_t) + sizeof(pages_t)), None)
         p = self.tables.memory
@@ -140,8 +151,7 @@ cdef class Replayer:
         for i in range(r.nr_parts):
             zone = self.zones[i]
             r.parts[i].zone = &zone.c
-            if i != 0:
-                r.parts[i].first_region = r.parts[i - 1].first_region + r.parts[i - 1].zone.nr_regions
+            r.parts[i].first_region = first_regions[i]
         return 0
 
     cdef int use_machine(self, MemoryBase memory, object cpu_nodes) except -1:

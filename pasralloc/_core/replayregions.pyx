@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport qsort
+from libc.string cimport memset
 
 from pasralloc._core.bits cimport lowest_bit
 from pasralloc._core.replaytypes cimport elapsed
@@ -29,9 +30,10 @@ cdef void pack(replay_t *r, uint64_t used) noexcept nogil:
 
 cdef void measure_regions(replay_t *r) noexcept nogil:
     """Start over with packing after pages came to be managed."""
-    cdef uint32_t i, region = 0
+    cdef uint32_t i, region
     cdef pasr_zone_t *z
     r.managed = r.nr_free = 0
+    memset(r.capacities, 0, r.nr_regions * sizeof(uint32_t))
     for i in range(r.nr_parts):
         z = r.parts[i].zone
         r.managed += z.managed

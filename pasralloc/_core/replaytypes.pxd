@@ -42,11 +42,11 @@ ctypedef struct pages_t:
     uint64_t pad
 
 
-# A zone of the memory under test. Its regions are numbered after those of the zones before it.
+# A zone of the memory under test.
 ctypedef struct part_t:
     pasr_zone_t *zone
     uint64_t nr_free                     # when it was looked at last
-    uint32_t first_region
+    uint32_t first_region                # number of its first region among those of all zones
 
 
 ctypedef struct replay_t:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pasralloc.policy.presets import Policy
 from pasralloc.sim.replay import Result
 from pasralloc.trace.trace import Trace
 
@@ -91,9 +90,10 @@ def assess(trace: Trace, result: Result) -> dict[str, Any]:
         "unknown_free_pages": counts["unknown_free_pages"],
         "missing_pages": counts["missing_pages"],
         "added_pages": counts["added_pages"],
+        "machine": result.provenance["machine"],
         "memory_pages": result.provenance["memory_pages"],
         "region_pages": result.provenance["region_pages"],
-        "assumptions": _assumptions(trace, result.policy),
+        "assumptions": _assumptions(trace, result),
     }
 
 
@@ -105,12 +105,17 @@ def _fallbacks(nr: int, nr_allocs: int) -> float | None:
     return nr * 1e6 / nr_allocs if nr and nr_allocs else None
 
 
-def _assumptions(trace: Trace, policy: Policy) -> list[str]:
+def _assumptions(trace: Trace, result: Result) -> list[str]:
     """List what moves the answer and is not in the trace."""
+    machine = result.provenance["machine"]
+    if machine is not None:
+        memory = f"memory is that of {machine}: reclaim finds nothing in it, so requests below its watermarks fail"
+    elif result.policy.pagesets is not None:
+        memory = "all memory is one zone, without watermarks or reclaim"
+    else:
+        memory = "all memory is one zone, without per-CPU lists, watermarks or reclaim"
     assumptions = [
-        "all memory is one zone, without watermarks or reclaim"
-        if policy.pagesets is not None
-        else "all memory is one zone, without per-CPU lists, watermarks or reclaim",
+        memory,
         "a region holds adjacent pages: interleaving over channels or ranks would defeat it",
         "clean page cache stays in memory",
     ]

@@ -17,6 +17,8 @@ Examples:
   pasralloc compare
       the sample that comes with the package, under linux and sorted
   pasralloc compare sample:t1 --region 32MiB --start booted
+  pasralloc compare --machine generic-16g --policy hierarchy --policy sorted
+      on a machine with zones and watermarks; or --machine my-board.toml
   pasralloc compare trace.txt.xz --start-map proc-before/ --region 512MiB
   perf script | pasralloc compare - --memory 16GiB --json > result.json
 """
@@ -46,26 +48,31 @@ class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="Policy to replay under; repeatable.  [default: linux, sorted]",
 )
 @click.option(
+    "--machine",
+    metavar="NAME|FILE",
+    default=None,
+    help="Replay on a machine with its zones and watermarks: a preset, or a TOML file.",
+)
+@click.option(
     "--region",
     "region_pages",
     type=_Pages(),
-    default="128MiB",
-    show_default=True,
-    help="Size of a region, a multiple of 4 MiB.",
+    default=None,
+    help="Size of a region, a multiple of 4 MiB.  [default: 128MiB; with --machine its own regions]",
 )
 @click.option(
     "--memory",
     "memory_pages",
     type=_Pages(),
     default=None,
-    help="Memory of the machine.  [default: what the start map covers, or what the trace names]",
+    help="Memory without --machine.  [default: what the start map covers, or what the trace names]",
 )
 @click.option(
     "--start",
     type=click.Choice(["recorded", "booted"]),
-    default="recorded",
-    show_default=True,
-    help="Pages in use before the trace sit where they sat, or are placed anew by the policy.",
+    default=None,
+    help="Pages in use before the trace sit where they sat, or are placed anew by the policy."
+    "  [default: recorded; with --machine booted]",
 )
 @click.option(
     "--start-map",
@@ -85,16 +92,17 @@ class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     type=click.IntRange(0, 4096),
     default=0,
     show_default=True,
-    help="Put per-CPU pagesets of so many CPUs in front of every policy.",
+    help="Put per-CPU pagesets of so many CPUs in front of every policy; a --machine has its own.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 4 if events were lost or do not parse.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
     trace: str,
     policies: tuple[str, ...],
-    region_pages: int,
+    machine: str | None,
+    region_pages: int | None,
     memory_pages: int | None,
-    start: str,
+    start: str | None,
     start_map: str | None,
     migratetypes: str | None,
     cpus: int,
@@ -109,13 +117,19 @@ def command(
     from rich.console import Console
 
     from pasralloc.analysis.quality import assess, below_standard
+    from pasralloc.cli.machines import machine_named
     from pasralloc.cli.progress import ReadProgress, status
     from pasralloc.comparison import compare
     from pasralloc.policy.presets import with_cpus
     from pasralloc.report.comparison import print_comparison, to_json
     from pasralloc.trace.trace import Trace
 
+    if machine is not None and cpus:
+        raise click.UsageError("--cpus means nothing with --machine, which has CPUs of its own")
+    if machine is not None and memory_pages is not None:
+        raise click.UsageError("--memory means nothing with --machine, which has memory of its own")
     try:
+        simulated = machine_named(machine) if machine is not None else None
         with ReadProgress(trace) as progress:
             loaded = Trace.open(
                 trace, start_map=start_map, migratetypes=migratetypes, progress=progress
@@ -124,6 +138,7 @@ def command(
             results = compare(
                 loaded,
                 [with_cpus(name, cpus) for name in policies or ("linux", "sorted")],
+                machine=simulated,
                 region_pages=region_pages,
                 start=start,
                 memory_pages=memory_pages,

@@ -55,8 +55,8 @@ def command(
     """Run the workload KIND (ebizzy or kernbench) and see how many regions it leaves completely free."""
     from rich.console import Console
 
+    from pasralloc.cli.machines import machine_named
     from pasralloc.cli.progress import runs
-    from pasralloc.machine.machine import Machine
     from pasralloc.policy.presets import policy_of
     from pasralloc.report.timeline import print_timelines, timelines_to_json
     from pasralloc.sim.simulation import Simulation
@@ -66,10 +66,7 @@ def command(
     try:
         load = workload_of(kind, settings)
         chosen = [policy_of(name) for name in policies or ("linux", "sorted")]
-        if not machine.endswith(".toml"):
-            simulated = Machine.preset(machine)
-        else:
-            simulated = Machine.from_toml(machine)
+        simulated = machine_named(machine)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     timelines: list[Timeline] = []

@@ -64,6 +64,7 @@ def _policy_as_json(result: Result) -> dict[str, Any]:
             "per_million_allocs": result.extfrag_per_million,
         },
         "counts": result.counts,
+        "counters": result.counters,
         "used_pages": {"start": result.used_start.tolist(), "end": result.used_end.tolist()},
         "managed_pages": result.managed.tolist(),
         "events_per_second": result.events_per_second,
@@ -124,10 +125,12 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
     """Print the quality block, the table of policies, and a strip of the regions of each."""
     print_quality(console, quality)
     first = results[0]
-    table = Table(
-        title=f"\n{first.nr_regions} regions of {format_pages(quality['region_pages'])}",
-        title_justify="left",
-    )
+    regions = f"\n{first.nr_regions} regions"
+    if quality["region_pages"] is not None:
+        regions += f" of {format_pages(quality['region_pages'])}"
+    if quality["machine"] is not None:
+        regions += f" on {quality['machine']}"
+    table = Table(title=Text(regions), title_justify="left")
     table.add_column("policy")
     for heading in (
         "regions\ntouched",
@@ -169,9 +172,32 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
     fallbacks = "none seen" if traced is None else f"{traced:.0f}"
     table.add_row("as traced", "", "", "", "", "", "", fallbacks, "", style="dim")
     console.print(table)
+    print_counters(console, results)
     print_strips(console, results)
     for names in equal_groups(results):
         console.print(f"Equal on this input: {' and '.join(names)} come out the same.")
+
+
+def print_counters(console: Console, results: Sequence[Result]) -> None:
+    """Print what the zones of a machine did to requests; nothing if there is no machine."""
+    if results[0].counters is None:
+        return
+    table = Table(title="\nRequests on their way through the zones", title_justify="left")
+    table.add_column("policy")
+    for heading in (
+        "zones below\na watermark",
+        "zones tried\nin vain",
+        "requests below\nall low watermarks",
+        "kswapd\nruns",
+    ):
+        table.add_column(heading, justify="right")
+    for result in results:
+        counters = result.counters or {}
+        table.add_row(
+            result.policy.name,
+            *(format_count(counters[name]) for name in ("misses", "walked", "slow", "kswapd_runs")),
+        )
+    console.print(table)
 
 
 def print_strips(console: Console, results: Sequence[Result]) -> None:

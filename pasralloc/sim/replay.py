@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pasralloc import __version__
+from pasralloc._core.memorybase import MemoryZone
 from pasralloc._core.replayer import Replayer
 from pasralloc._core.zoneobject import Zone
 from pasralloc.choices import unknown
+from pasralloc.machine.machine import Machine
 from pasralloc.policy.presets import Policy, policy_of
+from pasralloc.sim.ground import (
+    REGION_PAGES,
+    check_fits,
+    check_ground,
+    ground_of_machine,
+    ground_of_zone,
+    machine_of,
+)
 from pasralloc.trace.pageclasses import CACHE, FREE, MOVABLE, UNMOVABLE
 from pasralloc.trace.startmap import StartMap
 from pasralloc.trace.trace import Trace
 
 STARTS = ("recorded", "booted")
-MAX_REGIONS = 4096
-TOP_PAGES = 1024
 
 _KNOWN_FREE = 255
 
@@ -46,7 +54,9 @@ class Result:
     transitions : ndarray of (time_ns i8, region u4, is_empty u4), shape (n,)
         When a region became completely free or ceased to be.
     used_start, used_end, managed : ndarray of uint32, shape (nr_regions,)
-        Pages in use and pages managed, per region.
+        Pages in use and pages managed, per region. Regions of a machine are numbered through its
+        zones in ascending order of address, under every policy: without a hierarchy the rows of
+        `Simulation.regions`.
     first_ns, last_ns : int
         Time stamps of the first and the last event.
     seconds : float
@@ -56,7 +66,11 @@ class Result:
     nr_extfrag : int
         Allocations of the trace that were served from blocks of another migratetype.
     provenance : dict of str to Any
-        Version, parameters and digest of the final zone.
+        Version, parameters, the name of the machine, and a digest of the memory at the end.
+    counters : dict of str to int, optional
+        What the zones of a machine did to requests: *misses*, zones that a watermark kept from serving one;
+        *slow*, requests that found all zones below their low watermarks; *walked*, zones tried in vain;
+        *kswapd_runs*. None without a machine.
     """
 
     policy: Policy
@@ -78,6 +92,7 @@ class Result:
     nr_events: int
     nr_extfrag: int
     provenance: dict[str, Any]
+    counters: dict[str, int] | None = None
 
     @property
     def extfrag_per_million(self) -> float:
@@ -108,9 +123,9 @@ class Result:
         )
 
 
-def check_start(start: str) -> None:
+def check_start(start: str | None) -> None:
     """ValueError unless *start* names a way to place what was in use before."""
-    if start not in STARTS:
+    if start is not None and start not in STARTS:
         raise ValueError(unknown("start", start, STARTS))
 
 
@@ -118,8 +133,9 @@ def replay(
     trace: Trace,
     policy: str | Policy = "sorted",
     *,
-    region_pages: int = 32768,
-    start: str = "recorded",
+    machine: Machine | str | None = None,
+    region_pages: int | None = None,
+    start: str | None = None,
     memory_pages: int | None = None,
 ) -> Result:
     """Replay the allocations and frees of a trace under an allocator policy.
@@ -132,13 +148,18 @@ def replay(
     trace : Trace
     policy : str or Policy, default "sorted"
         Name of a preset, or a policy.
-    region_pages : int, default 32768
-        Pages per region (128 MiB), a multiple of 1024.
-    start : {"recorded", "booted"}
+    machine : Machine or str, optional
+        Where to replay, or the name of a preset. By default all memory is one zone without
+        watermarks, from pfn 0 on.
+    region_pages : int, optional
+        Pages per region, a multiple of 1024. By default the machine's own regions, or 32768
+        (128 MiB) without a machine. On a machine they are counted from the start of each node.
+    start : {"recorded", "booted"}, optional
         Whether pages in use before the trace sit where they sat, or are placed
-        anew by the policy, unmovable ones first. Means nothing without a start map.
+        anew by the policy, unmovable ones first. By default "booted" on a machine, which need not
+        be the traced one, else "recorded". Means nothing without a start map.
     memory_pages : int, optional
-        Pages of memory from pfn 0 on. By default as much as the start map
+        Pages of memory from pfn 0 on; not of a machine. By default as much as the start map
         covers, else what the trace names, rounded up to whole regions.
 
     Returns
@@ -148,17 +169,26 @@ def replay(
     Raises
     ------
     ValueError
-        If an argument does not fit, or the memory takes more than 4096 regions.
+        If an argument does not fit, the policy needs a machine, the memory takes more than 4096 regions,
+        or pages that were in use cannot sit where they sat.
+    MachineError
+        If there is no such machine, or it cannot have such regions.
     MemoryError
-        If the tables of the zone do not fit.
+        If the tables of the zones do not fit.
 
     Notes
     -----
-    All memory is one zone here. Pages that the start map calls cache are placed
-    like other movable ones. With pagesets an event uses that of its CPU, counted
-    round if there are fewer; pages on them are in use as far as regions are
-    concerned, and all are drained before an allocation fails. Deterministic: same input, same result but for
-    `seconds`.
+    Pages that the start map calls cache are placed like other movable ones. With pagesets an event
+    uses those of its CPU, counted round if there are fewer; pages on them are in use as far as
+    regions are concerned, and all are drained before an allocation fails. Deterministic: same input, same
+    result but for `seconds`.
+
+    On a machine a request starts on the node of its CPU, and its GFP flags say which zones it may use
+    (``gfp_zone()`` of 6.18); if there are none, movable memory may go to Movable and other to Normal. Every CPU
+    has the pagesets that the kernel would give it, whatever the policy says of them but `by_region`. Watermarks
+    hold, kswapd runs and pagesets decay by the time of the trace. Reclaim finds nothing, because whatever is in use
+    belongs to the trace: what the watermarks refuse fails. No request goes below the min watermark, whatever
+    its flags. All memory is there from the start.
 
     Examples
     --------
@@ -166,35 +196,55 @@ def replay(
     >>> result = pa.replay(pa.Trace.sample("t1"), "sorted", region_pages=8192)
     >>> result.counts["failures"]
     0
+    >>> result = pa.replay(pa.Trace.sample("t1"), "sorted", machine="generic-16g")
+    >>> result.nr_regions, result.counts["failures"]
+    (33, 0)
     """
     policy = policy_of(policy)
     check_start(start)
-    zone = _zone_for(trace, policy, region_pages, memory_pages)
+    machine = machine_of(machine, region_pages)
+    check_ground(policy, region_pages, memory_pages, machine)
+    if start is None:
+        start = "recorded" if machine is None else "booted"
+    start_map = trace.start_map
+    if machine is None:
+        region_pages = region_pages or REGION_PAGES
+        ground = ground_of_zone(trace, policy, region_pages, memory_pages)
+        nr_named = ground.nr_pages
+    else:
+        if start_map is not None and start == "recorded":
+            check_fits(start_map, machine)
+        ground = ground_of_machine(machine, policy)
+        nr_named = start_map.nr_pages if start_map is not None else 1
     replayer = Replayer(
-        zone,
-        min(max(trace.end_pfn, zone.nr_pages), 1 << 31),
-        trace.numbering.for_zone(zone),
+        ground.memory,
+        min(max(trace.end_pfn, nr_named), 1 << 31),
+        trace.numbering.for_zone(ground.zones[0]),
         free_on_batched=trace.has_batched_frees_only,
+        cpu_nodes=ground.cpu_nodes,
+        first_regions=ground.first_regions,
     )
-    if trace.start_map is not None:
-        _seed(replayer, zone, trace.start_map, start == "booted")
-    used_start = zone.region_managed - zone.region_nr_free
-    nr_extfrag = zone.nr_extfrag
+    if start_map is not None:
+        _seed(replayer, ground.zones[0], start_map, start == "booted")
+    used_start = ground.used
+    nr_extfrag = ground.nr_extfrag
+    before = ground.counters()
     seconds = time.thread_time()
     for events in trace:
         replayer.feed(events)
     seconds = time.thread_time() - seconds
+    counters = ground.counters()
     outcome = replayer.result()
     return Result(
         policy=policy,
         counts=dict(outcome.pop("counts")),
         **outcome,
         used_start=used_start,
-        used_end=zone.region_managed - zone.region_nr_free,
-        managed=zone.region_managed.copy(),
+        used_end=ground.used,
+        managed=ground.managed,
         seconds=seconds,
         nr_events=len(trace),
-        nr_extfrag=zone.nr_extfrag - nr_extfrag,
+        nr_extfrag=ground.nr_extfrag - nr_extfrag,
         provenance={
             "pasralloc": __version__,
             "python": platform.python_version(),
@@ -204,46 +254,22 @@ def replay(
             "kernel": policy.kernel,
             "quirks": policy.quirks,
             "region_allocator": policy.region_allocator,
-            "pagesets": asdict(policy.pagesets) if policy.pagesets is not None else None,
+            "hierarchy": policy.hierarchy,
+            **ground.provenance(),
             "region_pages": region_pages,
             "start": start,
-            "memory_pages": zone.nr_pages,
-            "digest": zone.digest(),
+            "memory_pages": ground.nr_pages,
+            "digest": ground.memory.digest(),
         },
+        counters=(
+            {name: nr - before[name] for name, nr in counters.items()}
+            if counters is not None and before is not None
+            else None
+        ),
     )
 
 
-def _zone_for(trace: Trace, policy: Policy, region_pages: int, memory_pages: int | None) -> Zone:
-    if region_pages < TOP_PAGES or region_pages % TOP_PAGES:
-        raise ValueError(f"region_pages must be a multiple of {TOP_PAGES}, got {region_pages}")
-    start_map = trace.start_map
-    needed = start_map.nr_pages if start_map is not None else 0
-    if memory_pages is None:
-        memory_pages = needed or -(-max(trace.end_pfn, 1) // region_pages) * region_pages
-    elif memory_pages < needed:
-        raise ValueError(
-            f"memory_pages must be at least the {needed} that the start map covers, got {memory_pages}"
-        )
-    if memory_pages > region_pages * MAX_REGIONS:
-        smallest = -(-memory_pages // (MAX_REGIONS * TOP_PAGES)) * TOP_PAGES
-        raise ValueError(
-            f"{memory_pages} pages of memory in regions of {region_pages} are more than {MAX_REGIONS} regions:"
-            f" choose regions of at least {smallest} pages, or less memory"
-            + ("" if needed else f" (the trace names pfns up to {trace.end_pfn - 1:#x})")
-        )
-    return Zone(
-        memory_pages,
-        region_pages=region_pages,
-        absent=start_map.absent_ranges() if start_map is not None else (),
-        placement=policy.placement,
-        kernel=policy.kernel,
-        quirks=policy.quirks,
-        region_allocator=policy.region_allocator,
-        pagesets=policy.pagesets,
-    )
-
-
-def _seed(replayer: Replayer, zone: Zone, start_map: StartMap, anew: bool) -> None:
+def _seed(replayer: Replayer, zone: Zone | MemoryZone, start_map: StartMap, anew: bool) -> None:
     """Place what was in use before the trace; unmovable pages come first."""
     types = np.full(5, _KNOWN_FREE, np.uint8)
     types[UNMOVABLE] = zone.migratetypes.index("unmovable")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pasralloc._core.zoneobject import Zone
+from pasralloc._core.zonebase import ZoneBase
 
 BEFORE_4_4 = ("unmovable", "reclaimable", "movable", "reserve", "cma", "isolate")
 SINCE_4_4 = ("unmovable", "movable", "reclaimable", "highatomic", "cma", "isolate")
@@ -35,7 +35,7 @@ class Numbering(NamedTuple):
     names: tuple[str, ...]
     source: str
 
-    def for_zone(self, zone: Zone) -> list[int]:
+    def for_zone(self, zone: ZoneBase) -> list[int]:
         """Find the zone's number for each of the 16 numbers that a trace may use."""
         numbers = {name: zone.migratetypes.index(name) for name in set(_SERVED_AS.values())}
         known = [numbers[_SERVED_AS[name]] for name in self.names]
