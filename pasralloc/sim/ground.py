@@ -124,9 +124,9 @@ def machine_of(machine: Machine | str | None, region_pages: int | None) -> Machi
     )
 
 
-def ground_of_machine(machine: Machine, policy: Policy) -> Ground:
-    """Boot a machine."""
-    simulation = Simulation(machine, policy)
+def ground_of(simulation: Simulation) -> Ground:
+    """Make the memory of a machine that has just booted one to replay on."""
+    machine = simulation.machine
     nodes = {cpu: node.nid for node in machine.nodes for cpu in node.cpus}
     first: dict[tuple[int, int], int] = {}
     nr_regions = 0
@@ -140,7 +140,7 @@ def ground_of_machine(machine: Machine, policy: Policy) -> Ground:
         [nodes.get(cpu, machine.nodes[0].nid) for cpu in range(machine.nr_cpus)],
         [
             first[piece.span.nid, piece.span.type] + piece.first_region
-            for piece in pieces_of(machine, policy.hierarchy)
+            for piece in pieces_of(machine, simulation.policy.hierarchy)
         ],
         nr_regions,
         sum(zone.present for zone in machine.zones),

@@ -21,10 +21,11 @@ from pasralloc.sim.ground import (
     REGION_PAGES,
     check_fits,
     check_ground,
-    ground_of_machine,
+    ground_of,
     ground_of_zone,
     machine_of,
 )
+from pasralloc.sim.simulation import Simulation
 from pasralloc.trace.pageclasses import CACHE, FREE, MOVABLE, UNMOVABLE
 from pasralloc.trace.startmap import StartMap
 from pasralloc.trace.trace import Trace
@@ -214,7 +215,7 @@ def replay(
     else:
         if start_map is not None and start == "recorded":
             check_fits(start_map, machine)
-        ground = ground_of_machine(machine, policy)
+        ground = ground_of(Simulation(machine, policy))
         nr_named = start_map.nr_pages if start_map is not None else 1
     replayer = Replayer(
         ground.memory,
