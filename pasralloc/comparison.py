@@ -46,12 +46,12 @@ def compare(
         As `replay`.
     """
     check_start(start)
-    machine = machine_of(machine, region_pages)
     chosen = [policy_of(policy) for policy in policies]
     if not chosen:
         raise ValueError("there must be at least one policy to compare")
     for policy in chosen:
         check_ground(policy, region_pages, memory_pages, machine)
+    machine = machine_of(machine, region_pages)
     results = []
     for policy in chosen:
         if progress is not None:

@@ -93,7 +93,10 @@ class Ground:
 
 
 def check_ground(
-    policy: Policy, region_pages: int | None, memory_pages: int | None, machine: Machine | None
+    policy: Policy,
+    region_pages: int | None,
+    memory_pages: int | None,
+    machine: Machine | str | None,
 ) -> None:
     """ValueError where arguments do not go together, before anything is made of them."""
     if region_pages is not None and (region_pages < BLOCK_PAGES or region_pages % BLOCK_PAGES):

@@ -203,8 +203,8 @@ def replay(
     """
     policy = policy_of(policy)
     check_start(start)
-    machine = machine_of(machine, region_pages)
     check_ground(policy, region_pages, memory_pages, machine)
+    machine = machine_of(machine, region_pages)
     if start is None:
         start = "recorded" if machine is None else "booted"
     start_map = trace.start_map
