@@ -38,10 +38,10 @@ class Policy:
         those of its machine.
     hierarchy : bool
         Whether every region has zones of its own, with watermarks and pagesets of their own. Of
-        simulations only.
+        machines only.
     reclaim : {"region-blind", "high-region-first"}
         Whether reclaim takes the oldest page of a zone, or the oldest of the highest region that
-        has any. Of simulations only.
+        has any. Of machines only.
 
     Raises
     ------

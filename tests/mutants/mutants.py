@@ -6,6 +6,7 @@ from tests.mutants.above_lists import MUTANTS as ABOVE_LISTS
 from tests.mutants.dram import MUTANTS as DRAM
 from tests.mutants.machine import MUTANTS as MACHINES
 from tests.mutants.mutant import MACHINE, Mutant
+from tests.mutants.replay import MUTANTS as REPLAYS
 from tests.mutants.simulation import MUTANTS as SIMULATIONS
 
 ZONE = "tests/test_zone.py tests/test_zone_refusals.py"
@@ -18,6 +19,7 @@ MUTANTS = [
     *ABOVE_LISTS,
     *DRAM,
     *MACHINES,
+    *REPLAYS,
     *SIMULATIONS,
     Mutant(
         "_core/bits.pxd",
@@ -257,13 +259,6 @@ MUTANTS = [
         "        if head < page or head + nr_block > stop:",
         "        if False:",
         "a partial free frees the whole block",
-        REPLAY,
-    ),
-    Mutant(
-        "_core/replay.pyx",
-        "    while needed != 0 and used <= r.held[needed - 1]:",
-        "    while needed != 0 and used < r.held[needed - 1]:",
-        "the packing bound needs one region too many when the pages fit exactly",
         REPLAY,
     ),
     Mutant(
