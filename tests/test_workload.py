@@ -1,5 +1,7 @@
 """Workloads: what they hold, what they give back, and that a seed decides everything."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from pasralloc.workload.ageing import Ageing
 from pasralloc.workload.background import Background, BackgroundLoad
 from pasralloc.workload.ebizzy import Ebizzy
 from pasralloc.workload.kernbench import Kernbench
+from pasralloc.workload.loop import LoopedTrace
 from pasralloc.workload.pagetest import Pagetest
 from pasralloc.workload.parameters import WORKLOADS, workload_of
 
@@ -247,3 +250,60 @@ class TestParameters:
             workload_of("ebizzy", ["threads=0"])
         with pytest.raises(ValueError, match="workload must be one of"):
             workload_of("ebizy")
+
+
+class TestLoop:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def trace():
+        return pa.Trace.sample("t1")
+
+    def test_one_round_is_the_trace(self, trace):
+        one, other = (
+            pa.replay(which, "sorted", region_pages=8192)
+            for which in (trace, LoopedTrace(trace, 1))
+        )
+        assert one.outcome() == other.outcome()
+        assert one.counts == other.counts
+
+    @pytest.mark.parametrize("policy", ["linux", "sorted", "sorted-v3"])
+    def test_memory_in_use_stays_as_it_was(self, trace, policy):
+        used = {
+            int(pa.replay(LoopedTrace(trace, times), policy, region_pages=8192).used_end.sum())
+            for times in (1, 2, 6)
+        }
+        assert len(used) == 1, "what one round leaves, the next takes away"
+
+    def test_every_round_names_its_own_pages(self, trace):
+        looped = LoopedTrace(trace, 3)
+        events = np.concatenate(list(looped))
+        assert len(events) == len(looped)
+        allocs = events[events["event"] == 1]["pfn"] // looped._span
+        nr = int(trace.summary["by_kind"][1])
+        assert np.bincount(allocs).tolist() == [nr] * 3
+        assert events["pfn"].max() < looped.end_pfn
+        times = events["time_ns"]
+        assert times[-1] > 2 * (times[len(trace) - 1] - times[0])
+
+    def test_anomalies_do_not_grow_with_the_rounds_but_for_what_the_start_knew(self, trace):
+        one, three = (
+            pa.replay(LoopedTrace(trace, times), "sorted", region_pages=8192).counts
+            for times in (1, 3)
+        )
+        assert three["allocs"] == 3 * one["allocs"]
+        assert three["failures"] == 0
+        assert three["implicit_frees"] <= 3 * one["implicit_frees"]
+
+    def test_the_command_line_can_loop(self):
+        done = subprocess.run(
+            [sys.executable, "-m", "pasralloc", "compare", "sample:t1", "--loop", "3", "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "sample:t1 x3" in done.stdout
+
+    @pytest.mark.parametrize("times", [0, -1, 2.5, 10**7])
+    def test_what_cannot_be_is_refused(self, trace, times):
+        with pytest.raises((ValueError, TypeError), match="times"):
+            LoopedTrace(trace, times)

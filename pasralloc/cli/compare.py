@@ -94,6 +94,14 @@ class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     show_default=True,
     help="Put per-CPU pagesets of so many CPUs in front of every policy; a --machine has its own.",
 )
+@click.option(
+    "--loop",
+    "times",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Repeat the trace so often, with fresh names: for ageing.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 4 if events were lost or do not parse.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
@@ -106,6 +114,7 @@ def command(
     start_map: str | None,
     migratetypes: str | None,
     cpus: int,
+    times: int,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -134,6 +143,10 @@ def command(
             loaded = Trace.open(
                 trace, start_map=start_map, migratetypes=migratetypes, progress=progress
             )
+        if times > 1:
+            from pasralloc.workload.loop import LoopedTrace
+
+            loaded = LoopedTrace(loaded, times)
         with status() as progress:
             results = compare(
                 loaded,
