@@ -6,7 +6,7 @@ cdef class Turn:
 
     cdef inline int refuse_if_taken(self) except -1:
         if self.is_taken:
-            raise RuntimeError("this zone is in use by another call, or by one of its simulation")
+            raise RuntimeError("this zone is in use by another call")
         return 0
 
     cdef inline int take(self) except -1:
