@@ -167,6 +167,14 @@ def test_policies_number_the_regions_of_a_machine_alike(samples):
     assert hierarchy.managed.tolist() == linux.managed.tolist()
     assert hierarchy.used_end.argmax() < linux.used_end.argmax(), "its regions are used in order"
     assert len(pa.Simulation("x86-8g-2013", "hierarchy").regions()) < len(table)
+    for result in results:
+        used, sizes = (
+            int(result.used_start.sum()),
+            sorted(result.managed[result.managed > 0].tolist()),
+        )
+        while used > 0:
+            used -= sizes.pop()
+        assert result.packed_start == len(sizes)
 
 
 def test_pages_that_were_in_use_may_stay_where_they_were(samples):
@@ -278,17 +286,27 @@ def test_only_watermarks_let_requests_fail_on_a_machine():
 
 
 def test_pagesets_decay_while_the_trace_goes_on():
-    sim = pa.Simulation(machine(), "sorted", vmstat_interval_ns=1000)
+    simulated = machine(node(regions=((0, BLOCK), (BLOCK, 2 * BLOCK), (2 * BLOCK, GIB))))
+    sim = pa.Simulation(
+        simulated,
+        "sorted",
+        pagesets=pa.Pagesets(nr_cpus=2, batch=63, high=126, high_max=2000),
+        vmstat_interval_ns=10_000,
+    )
     replayer = replayer_of(sim, 8 * BLOCK)
-    alloc = {"order": 0, "migratetype": 1, "flags": 0, "cpu": 0}
-    events = [{"event": 1, "pfn": pfn, "time_ns": 5 + pfn, **alloc} for pfn in range(900)]
-    events += [{"event": 2, "pfn": pfn, "time_ns": 1000, **alloc} for pfn in range(900)]
-    replayer.feed(as_events(events))
-    kept = sim.zones[0].managed - sim.nr_free
-    assert kept > 0
-    replayer.feed(as_events([{"event": 4, "pfn": 0, "time_ns": 400_000, **alloc}]))
-    assert sim.now_ns == 400_000 - 5
-    assert sim.zones[0].managed - sim.nr_free < kept
+    some = {"order": 0, "migratetype": 1, "flags": 0, "cpu": 0}
+    allocs = [{"event": 1, "pfn": pfn, "time_ns": 5 + pfn, **some} for pfn in range(1100)]
+    # Those of the second region first: what was freed first is given back first.
+    frees = [{"event": 2, "pfn": 1099 - pfn, "time_ns": 2000, **some} for pfn in range(1100)]
+    replayer.feed(as_events(allocs + frees))
+    assert replayer.result()["empty_end"] == sim.nr_free_regions() == 1
+    for at in range(12_000, 300_000, 10_000):
+        replayer.feed(as_events([{"event": 4, "pfn": 0, "time_ns": at, **some}]))
+        assert replayer.result()["empty_end"] == sim.nr_free_regions()
+    assert sim.now_ns == at - 5
+    ((time_ns, region, is_empty),) = replayer.result()["transitions"].tolist()[2:]
+    assert (region, is_empty) == (1, 1)
+    assert time_ns >= 12_000
 
 
 # Regions
@@ -369,15 +387,40 @@ def test_a_replayer_of_a_simulation_that_makes_no_sense_is_refused(options, erro
         Replayer(pa.Simulation(machine()), BLOCK, TYPE_MAP, **options)
 
 
-def test_a_start_beyond_all_zones_finds_no_place():
-    sim = pa.Simulation(machine(), pagesets=False)
-    replayer = replayer_of(sim, 2 * GIB)
-    replayer.seed([GIB - 10, GIB, GIB + 2000], [10, 1500, 3], [1, 1, 1], anew=False)
-    assert replayer.result()["counts"]["failures"] == 1503
-    assert sim.zones[0].managed - sim.nr_free == 10
+def test_pages_of_the_start_have_a_place_where_there_is_a_zone():
+    sim = pa.Simulation(machine(*two_nodes()), pagesets=False)
+    replayer = replayer_of(sim, 3 * GIB)
+    replayer.seed([GIB - 10, 2 * GIB - 5, 2 * GIB + 2000], [20, 1500, 3], [1, 1, 1], anew=False)
+    assert replayer.result()["counts"]["failures"] == 1495 + 3
+    assert [zone.managed - zone.nr_free for zone in sim.zones] == [10, 10 + 5]
     replayer.seed([5, 6], [1, 2], [1, 255], anew=False)
     with pytest.raises(ValueError, match="has pfns that do not fit"):
-        replayer.seed([2 * GIB], [1], [1], anew=False)
+        replayer.seed([3 * GIB], [1], [1], anew=False)
+
+
+def test_nothing_comes_online_on_a_machine():
+    memory = ((0, BLOCK), (3 * BLOCK, 4 * BLOCK))
+    simulated = machine(
+        node(memory=memory, zones=(("Normal", 0, 4 * BLOCK),), regions=((0, 4 * BLOCK),))
+    )
+    sim = pa.Simulation(simulated, pagesets=False)
+    replayer = replayer_of(sim, 8 * BLOCK)
+    free = {
+        "event": 2,
+        "pfn": BLOCK,
+        "order": 10,
+        "migratetype": 0,
+        "flags": 0,
+        "time_ns": 0,
+        "cpu": 0,
+    }
+    replayer.feed(as_events([free]))
+    assert {name: nr for name, nr in replayer.result()["counts"].items() if nr} == {
+        "frees": 1,
+        "unknown_frees": 1,
+        "unknown_free_pages": BLOCK,
+    }
+    assert sim.zones[0].managed == 2 * BLOCK
 
 
 # Reports

@@ -28,7 +28,7 @@ MUTANTS = [
         "    memset(r.capacities, 0, r.nr_regions * sizeof(uint32_t))\n",
         "",
         "regions without a zone count for the packing bound",
-        MODEL,
+        MACHINE,
     ),
     Mutant(
         "_core/replayplaces.pxd",
@@ -56,21 +56,21 @@ MUTANTS = [
         "    if r.memory.vmstat_at_ns != due:",
         "    if False:",
         "regions that a decay of pagesets empties are missed",
-        MODEL,
+        MACHINE,
     ),
     Mutant(
         "_core/replayplaces.pyx",
         "        stop = min(stop, z.start_pfn + <int64_t> z.nr_pages)\n",
         "",
         "what was in use across the end of a zone has no place",
-        f"{MODEL} {MACHINE}",
+        MACHINE,
     ),
     Mutant(
         "_core/replay.pyx",
         "    if r.memory != NULL:\n        return False                                        # a machine has all its memory from the start\n",
         "",
         "memory comes online in the first zone of a machine",
-        MODEL,
+        MACHINE,
     ),
     Mutant(
         "_core/replayer.pyx",
