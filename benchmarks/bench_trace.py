@@ -58,6 +58,18 @@ def bench_replay(benchmark, placement):
         )
 
 
+@pytest.mark.parametrize("policy", ["linux", "hierarchy", "sorted", "sorted-v3"])
+def bench_whole_replay_on_a_machine(benchmark, policy):
+    """`replay` of the demo sample on 16 GiB: zonelists, watermarks and pagesets beside what one zone takes."""
+    trace = Trace.sample("demo")
+    result = benchmark.pedantic(
+        lambda: replay(trace, policy, machine="generic-16g"), rounds=7, warmup_rounds=1
+    )
+    assert result.counts["failures"] == 0
+    if benchmark.stats:
+        benchmark.extra_info["events_per_s"] = result.events_per_second
+
+
 @pytest.mark.parametrize("placement", ["linux", "sorted"])
 def bench_whole_replay(benchmark, placement):
     """`replay` of the demo sample with its start map: set-up, seeding, events, digest."""

@@ -337,6 +337,8 @@ def test_regions_of_another_size_are_counted_from_the_start_of_each_node(samples
         ({"machine": "phone-8g", "memory_pages": 4096}, ValueError,
          "memory_pages means nothing on a machine, which has memory of its own: got 4096"),
         ({"machine": "phone-8g", "region_pages": 1000}, ValueError, "region_pages must be a multiple of 1024, got 1000"),
+        ({"machine": "power7-128g-2013", "region_pages": 1024}, ValueError,
+         "region_pages does not fit power7-128g-2013: size must make fewer than 16384 regions, got 1024 pages"),
         ({"policy": "hierarchy"}, ValueError,
          "policy 'hierarchy' gives every region zones of its own, so it needs a machine, such as 'generic-16g'"),
         ({"machine": "phone-8g", "start": "now"}, ValueError, "start must be one of 'recorded', 'booted', got 'now'"),

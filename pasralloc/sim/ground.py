@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -122,9 +123,11 @@ def machine_of(machine: Machine | str | None, region_pages: int | None) -> Machi
         raise TypeError(f"machine must be a Machine or the name of a preset, got {machine!r}")
     if region_pages is None:
         return machine
-    return machine.with_regions(
-        sorted(region for node in machine.nodes for region in regular(span_of(node), region_pages))
-    )
+    try:
+        regions = [regular(span_of(node), region_pages) for node in machine.nodes]
+    except ValueError as error:
+        raise ValueError(f"region_pages does not fit {machine.name}: {error}") from None
+    return machine.with_regions(sorted(itertools.chain.from_iterable(regions)))
 
 
 def ground_of(simulation: Simulation) -> Ground:
