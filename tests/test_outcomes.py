@@ -120,6 +120,10 @@ class TestEbizzy:
     def test_json_has_the_four_parts(self, outcome):
         loaded = json.loads(outcome.to_json())
         assert {"outcome", "parameters", "published", "ours"} <= set(loaded)
+        for name, published in loaded["published"].items():
+            if name in ebizzy.POLICIES:
+                assert set(published) <= set(loaded["ours"][name])
+        assert loaded["published"]["sorted-v3"]["end"] == 121
 
     def test_processes_give_the_same_numbers(self, outcome):
         runs = [

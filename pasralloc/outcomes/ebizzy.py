@@ -146,7 +146,8 @@ def run(
     Returns
     -------
     outcome : Outcome
-        *ours* has, per policy, start, min, end, end_drained and trace; free lists of ZONE_NORMAL of node 0 and pages
+        *published* and *ours* have, per policy, start, min, end, end_drained and trace, of which there is one
+        sample per second that the run took; *ours* the free lists of ZONE_NORMAL of node 0 and pages
         missing from its incomplete regions at the end; what distances there are to published curves and lists; end counts
         by seed and by background rate; and those without background and without pagesets.
 
@@ -197,7 +198,10 @@ def run(
             "load": asdict(load),
             "policies": {name: asdict(policy) for name, policy in POLICIES.items()},
         },
-        published={"curves": CURVES, "lists": END_LISTS, "missing": MISSING},
+        published={
+            **{name: _as_ours(CURVES[curve]) for name, curve in CURVE_OF.items()},
+            **{"curves": CURVES, "lists": END_LISTS, "missing": MISSING},
+        },
         ours=ours,
         checks={
             "without background and pagesets every region is free again": all(
@@ -208,6 +212,12 @@ def run(
             ),
         },
     )
+
+
+def _as_ours(curve: list[int]) -> dict[str, Any]:
+    """A published curve in the form of an own result; what a drain would have changed is not known."""
+    ends = {"start": curve[0], "min": min(curve), "end": curve[-1], "end_drained": None}
+    return {**ends, "trace": curve}
 
 
 def _with_rate(load: Ebizzy, rate: float) -> Ebizzy:
