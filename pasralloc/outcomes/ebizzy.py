@@ -215,7 +215,7 @@ def run(
 
 
 def _as_ours(curve: list[int]) -> dict[str, Any]:
-    """A published curve in the form of an own result; what a drain would have changed is not known."""
+    """Bring a published curve into the form of an own result; what a drain would have changed is not known."""
     ends = {"start": curve[0], "min": min(curve), "end": curve[-1], "end_drained": None}
     return {**ends, "trace": curve}
 
