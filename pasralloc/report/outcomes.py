@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -43,10 +44,13 @@ def _region_table(
     ours: Sequence[Sequence[int]],
 ) -> Table:
     """Rows are regions, columns moments; a cell is the published number and the own one."""
-    table = Table(title=f"{title}: free pages, published and own", title_justify="left")
+    # Four columns of two numbers fit into 80 characters without lines between them.
+    table = Table(
+        title=f"{title}: free pages, published and own", title_justify="left", box=SIMPLE_HEAD
+    )
     table.add_column("region", justify="right")
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for region in range(len(published[0])):
         table.add_row(
             str(region),
