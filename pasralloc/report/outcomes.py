@@ -48,7 +48,7 @@ def _region_table(
     table = Table(
         title=f"{title}: free pages, published and own", title_justify="left", box=SIMPLE_HEAD
     )
-    table.add_column("region", justify="right")
+    table.add_column("R", justify="right")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for region in range(len(published[0])):
