@@ -217,12 +217,20 @@ class TestCommands:
         assert [run["policy"] for run in loaded["runs"]] == ["linux", "sorted"]
         assert loaded["parameters"]["units"] == 5
 
+    def test_a_machine_that_does_not_exist_is_bad_input(self):
+        done = pasralloc("synth", "kernbench", "--machine", "generic-15g")
+        assert done.returncode == 3
+        assert "did you mean 'generic-16g'" in done.stderr
+
     @pytest.mark.parametrize(
         ("args", "message"),
         [
-            (["--machine", "generic-15g"], "did you mean 'generic-16g'"),
             (["--policy", "sortd"], "did you mean 'sorted'"),
             (["--set", "unit=5"], "did you mean 'units'"),
+            (
+                ["--set", "jobs=100", "--machine", "exynos4210-2g"],
+                "exynos4210-2g cannot hold 100 jobs",
+            ),
         ],
     )
     def test_a_name_that_does_not_exist_is_usage(self, args, message):

@@ -123,6 +123,15 @@ class TestZonelist:
                     sim.take_range(pfn, 1)
             assert sim.zone_of(sim.alloc(migratetype="unmovable")).name == zone
 
+    def test_below_the_low_watermark_types_may_mix(self):
+        """``gfp_to_alloc_flags()`` does not ask to avoid it: the own zone comes first again."""
+        sim = simulation("DMA32", "Normal")
+        marks = sim.machine.watermarks("6.12")
+        fill(sim, marks[1].low, zone=1)
+        fill(sim, marks[0].low + marks[0].lowmem_reserve[2], zone=0)
+        sim.set_pageblocks(0, 64 * MIB, "unmovable")
+        assert sim.zone_of(sim.alloc(migratetype="unmovable")).name == "Normal"
+
 
 class TestWatermarks:
     @pytest.mark.parametrize("kernel", ["3.9", "6.12"])

@@ -151,6 +151,9 @@ class TestBackground:
             {"shares": (1, 1, 1)},
             {"shares": (1.5, -0.5, 0)},
             {"lifetime_s": 0},
+            {"lifetime_s": float("inf")},
+            {"pages_per_second": 1e-320},
+            {"shares": (float("nan"), 1, 0)},
         ],
     )
     def test_what_cannot_be_is_refused(self, bad):

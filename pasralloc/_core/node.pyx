@@ -50,11 +50,14 @@ cdef int64_t get_page(
     pasr_memory_t *m, const uint16_t *zonelist, uint32_t wmark, uint32_t highest, uint32_t cpu, uint32_t order,
     uint32_t migratetype, uint32_t flags
 ) noexcept nogil:
-    """``get_page_from_freelist()``: the first zone of the list that has enough and finds a block."""
+    """``get_page_from_freelist()``: the first zone of the list that has enough and finds a block.
+
+    Only the first attempt, at the low watermark, avoids to mix types.
+    """
     cdef pasr_memzone_t *mz
     cdef uint32_t i = 0, avoiding = 0
     cdef int64_t pfn
-    if not flags & PASR_ALLOC_NOFRAGMENT and avoids_fragments(m, zonelist):
+    if wmark == <uint32_t> PASR_WMARK_LOW and not flags & PASR_ALLOC_NOFRAGMENT and avoids_fragments(m, zonelist):
         avoiding = PASR_ALLOC_NOFRAGMENT
     while True:
         if zonelist[i] == PASR_NO_ZONE:

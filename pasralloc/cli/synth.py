@@ -67,13 +67,18 @@ def command(
         load = workload_of(kind, settings)
         chosen = [policy_of(name) for name in policies or ("linux", "sorted")]
         simulated = machine_named(machine)
+        timelines: list[Timeline] = []
+        with runs() as progress:
+            for policy in chosen:
+                progress(len(timelines), len(chosen))
+                sim = Simulation(simulated, policy, seed=seed, pagesets=pagesets)
+                timelines.append(load.run(sim))
     except ValueError as error:
+        from pasralloc.errors import PasrallocError
+
+        if isinstance(error, PasrallocError):
+            raise
         raise click.UsageError(str(error)) from None
-    timelines: list[Timeline] = []
-    with runs() as progress:
-        for policy in chosen:
-            progress(len(timelines), len(chosen))
-            timelines.append(load.run(Simulation(simulated, policy, seed=seed, pagesets=pagesets)))
     if as_json:
         click.echo(timelines_to_json(kind, timelines))
     else:

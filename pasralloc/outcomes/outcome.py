@@ -42,6 +42,7 @@ class Outcome:
                 "checks": self.checks,
             },
             default=_plain,
+            allow_nan=False,
         )
 
 

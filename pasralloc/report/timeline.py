@@ -33,7 +33,8 @@ def timelines_to_json(kind: str, timelines: Sequence[Timeline]) -> str:
                 }
                 for timeline in timelines
             ],
-        }
+        },
+        allow_nan=False,
     )
 
 

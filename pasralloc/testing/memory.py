@@ -222,9 +222,9 @@ class MemoryModel:
         wanted: str,
         flags: int,
     ) -> int | None:
-        """``get_page_from_freelist()``: first without mixing types, unless asked to, then as it comes."""
+        """``get_page_from_freelist()``: at low first without mixing types, then as it comes."""
         passes = [0]
-        if not flags & ALLOC_NOFRAGMENT and self._avoids_fragments(zonelist):
+        if wmark == LOW and not flags & ALLOC_NOFRAGMENT and self._avoids_fragments(zonelist):
             passes = [ALLOC_NOFRAGMENT, 0]
         for avoiding in passes:
             for mz in zonelist:

@@ -13,6 +13,7 @@ from pasralloc.sizing import check_range
 from pasralloc.workload.timeline import SECOND_NS
 
 TYPES = ("unmovable", "movable", "reclaimable")
+LEAST_RATE = 1e-6  # a page in eleven days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,8 @@ class Background:
         Pages that are allocated one after the other, of one type and on one CPU.
     shares : (float, float, float), default (1/6, 5/6, 0)
         Of unmovable, movable and reclaimable bursts.
-    lifetime_s : float, default infinite
-        Mean lifetime of a burst; lifetimes are exponentially distributed.
+    lifetime_s : float, optional
+        Mean lifetime of a burst; lifetimes are exponentially distributed. By default bursts stay for good.
 
     Raises
     ------
@@ -44,19 +45,21 @@ class Background:
     pages_per_second: float = 0.0
     burst: int = 1
     shares: tuple[float, float, float] = (1 / 6, 5 / 6, 0.0)
-    lifetime_s: float = float("inf")
+    lifetime_s: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.pages_per_second < float("inf"):
-            raise ValueError(f"pages_per_second must be 0 or more, got {self.pages_per_second}")
+        if self.pages_per_second and not LEAST_RATE <= self.pages_per_second < float("inf"):
+            raise ValueError(
+                f"pages_per_second must be 0, or {LEAST_RATE} or more, got {self.pages_per_second}"
+            )
         check_range("burst", self.burst, 1, 1 << 20)
         if (
             len(self.shares) != len(TYPES)
             or min(self.shares) < 0
-            or abs(sum(self.shares) - 1) > 1e-9
+            or not abs(sum(self.shares) - 1) <= 1e-9
         ):
             raise ValueError(f"shares must be three numbers that add up to 1, got {self.shares}")
-        if not self.lifetime_s > 0:
+        if self.lifetime_s is not None and not 0 < self.lifetime_s < float("inf"):
             raise ValueError(f"lifetime_s must be positive, got {self.lifetime_s}")
 
 
@@ -96,7 +99,7 @@ class BackgroundLoad:
         )
         self.nr_failures += int(np.count_nonzero(pfns < 0))
         self.nr_bursts += 1
-        if background.lifetime_s != float("inf"):
+        if background.lifetime_s is not None:
             end = at_ns + int(self.sim.rng.exponential(background.lifetime_s) * SECOND_NS)
             heapq.heappush(self.alive, (end, self.nr_bursts, pfns[pfns >= 0]))
 
