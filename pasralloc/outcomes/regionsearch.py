@@ -29,7 +29,7 @@ def run(*, seed: int = 0) -> Outcome:
     -------
     outcome : Outcome
         *ours* has the same counts, from the structure: one root word and one leaf word, and in each
-        a binary search for a bit; and nanoseconds per free by the number of regions, where every free
+        a search for a bit (an instruction does it here); and nanoseconds per free by the number of regions, where every free
         makes a new run on a list and so searches for the run before it. The kernel's first version
         walked through the regions instead, up to as many as there are.
     """
