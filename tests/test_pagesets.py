@@ -257,6 +257,20 @@ class Test612:
             assert zone.pageset().lengths.max() == nr - 1
             zone.drain()
 
+    def test_a_huge_page_does_not_let_a_pageset_outgrow_its_room(self):
+        """``decay_pcp_high()`` sets ``high`` to what is kept less 32 batches, whatever the largest is."""
+        sizes = pa.Pagesets(batch=4, high=12, high_max=24)
+        zone = pa.Zone(8192, region_pages=2048, pageblock_order=9, pagesets=sizes)
+        pfns = zone.alloc_batch(np.zeros(3000, np.uint8))
+        zone.alloc(9)
+        assert zone.pageset().count > 24 + 32 * 4, "the second of the refill"
+        zone.decay()
+        assert zone.pageset().high == 24
+        zone.check()
+        zone.free_batch(pfns)
+        assert zone.nr_cached <= 24
+        zone.check()
+
     def test_batches_double_while_nothing_is_freed(self):
         zone = pa.Zone(GIB, region_pages=GIB, pagesets=pa.Pagesets())
         taken = []

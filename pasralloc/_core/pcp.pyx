@@ -328,7 +328,11 @@ cdef uint32_t pcp_drain(pasr_zone_t *z, uint32_t cpu) noexcept nogil:
 
 
 cdef uint32_t pcp_decay(pasr_zone_t *z, uint32_t cpu) noexcept nogil:
-    """``decay_pcp_high()``: shrink a pageset that is larger than it must be; return how many pages it gave back."""
+    """``decay_pcp_high()``: shrink a pageset that is larger than it must be; return how many pages it gave back.
+
+    Differs from Linux: a pageset that holds far more than ``high`` (a huge page does) has its ``high``
+    raised here, as there, but not above the largest, for which there is room.
+    """
     cdef pasr_pageset_t *pageset = &z.pagesets[cpu]
     cdef int64_t high, before = pageset.count
     if z.rules == PASR_RULES_STEAL:
@@ -336,7 +340,7 @@ cdef uint32_t pcp_decay(pasr_zone_t *z, uint32_t cpu) noexcept nogil:
     if pageset.high > z.pcp_high_min:
         high = max(
             before - z.pcp_most_freed, <int64_t> pageset.high - (pageset.high >> 3))
-        pageset.high = <uint32_t> max(high, <int64_t> z.pcp_high_min)
+        pageset.high = <uint32_t> min(max(high, <int64_t> z.pcp_high_min), <int64_t> z.pcp_high_max)
     if before > pageset.high:
         free_bulk(z, pageset, <uint32_t> (before - pageset.high), 0)
     return <uint32_t> (before - pageset.count)

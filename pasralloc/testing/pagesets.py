@@ -252,11 +252,12 @@ def decay(model: ZoneModel, cpu: int) -> int:
     if not claims(model):
         return 0
     if pageset.high > pageset.high_min:
-        pageset.high = max(
+        high = max(
             before - (pageset.batch << SCALE_MAX),
             pageset.high - (pageset.high >> 3),
             pageset.high_min,
         )
+        pageset.high = min(high, pageset.high_max)  # not as in the kernel
     if before > pageset.high:
         free_bulk(model, pageset, before - pageset.high, next(iter(pageset.lists)))
     return before - pageset.count

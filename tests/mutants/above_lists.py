@@ -215,6 +215,13 @@ MUTANTS = [
     ),
     Mutant(
         "_core/pcp.pyx",
+        "min(max(high, <int64_t> z.pcp_high_min), <int64_t> z.pcp_high_max)\n    if before",
+        "max(high, <int64_t> z.pcp_high_min)\n    if before",
+        "a pageset with a huge page grows beyond its room when it decays",
+        "tests/test_pagesets.py",
+    ),
+    Mutant(
+        "_core/pcp.pyx",
         "(pageset.high >> 3)",
         "(pageset.high >> 2)",
         "a pageset decays by a quarter",
