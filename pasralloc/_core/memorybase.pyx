@@ -1,5 +1,7 @@
 """The memory of a simulation: made from plans of zones, looked at, saved and restored."""
 
+from operator import index
+
 cimport cython
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from libc.stddef cimport size_t
@@ -29,7 +31,8 @@ from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
 
 cdef bytes MAGIC = b"PASRMEM1"
-cdef int64_t MAX_TIME = <int64_t> 1 << 62
+cdef int64_t MAX_NOW = <int64_t> 1 << 61
+cdef int64_t MAX_LATER = <int64_t> 1 << 62    # with the longest latency or interval
 
 # What differs from one moment to the next beside the zones themselves; history is left out.
 ctypedef struct clock_t:
@@ -196,7 +199,7 @@ cdef class MemoryBase:
         place.node = 0
         if nid is not self.first_nid:
             try:
-                place.node = self.nodes[nid]
+                place.node = self.nodes[index(nid)]  # not 1.0, which equals 1
             except (KeyError, TypeError):
                 raise ValueError(unknown("nid", nid, self.nodes)) from None
         place.cpu = <uint32_t> as_int(cpu, "cpu", 0, self.c.nr_cpus - 1)
@@ -347,9 +350,10 @@ cdef class MemoryBase:
         if len(image) < at or not image.startswith(head):
             return None
         memcpy(&clock, PyBytes_AsString(image) + len(head), sizeof(clock))
-        for time in (clock.now_ns, clock.kswapd_at_ns, clock.vmstat_at_ns):
-            if not 0 <= time <= MAX_TIME:
-                return None
+        if not 0 <= clock.now_ns <= MAX_NOW:
+            return None
+        if not 0 <= clock.kswapd_at_ns <= MAX_LATER or not 0 <= clock.vmstat_at_ns <= MAX_LATER:
+            return None
         if clock.swap_free > self.c.swap_size or clock.is_kswapd_due > 1:
             return None
         for zone in self.zones:

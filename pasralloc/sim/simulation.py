@@ -28,6 +28,7 @@ REGION_DTYPE = np.dtype(
     ]
 )
 SECOND_NS = 1_000_000_000
+MAX_NS = 1 << 61
 
 
 class Simulation(Memory):
@@ -106,12 +107,9 @@ class Simulation(Memory):
             raise TypeError(f"machine must be a Machine or the name of a preset, got {machine!r}")
         if not isinstance(pagesets, (bool, Pagesets)):
             raise TypeError(f"pagesets must be True, False or Pagesets, got {pagesets!r}")
-        for name, value in (
-            ("swap_pages", swap_pages),
-            ("kswapd_latency_ns", kswapd_latency_ns),
-            ("vmstat_interval_ns", vmstat_interval_ns),
-        ):
-            check_range(name, value, 0, 1 << 62)
+        check_range("swap_pages", swap_pages, 0, 1 << 62)
+        check_range("kswapd_latency_ns", kswapd_latency_ns, 0, MAX_NS)
+        check_range("vmstat_interval_ns", vmstat_interval_ns, 0, MAX_NS)
         policy = policy_of(policy)
         pieces = pieces_of(machine, policy.hierarchy)
         self._set_up(
@@ -183,6 +181,8 @@ class Simulation(Memory):
         }
 
     def __repr__(self) -> str:
+        if not self.zones:
+            return "<Simulation that was not set up>"
         return (
             f"<Simulation of {self.machine.name!r} under {self.policy.name!r}: {len(self.zones)} zones,"
             f" {self.nr_free} pages free, {self.now_ns} ns>"
