@@ -91,8 +91,9 @@ cdef class Memory(MemoryBase):
         flags : int, default 0
             `ALLOC_NON_BLOCK` (the request does not reclaim), `ALLOC_MIN_RESERVE` (it may go below
             the min watermark: ``__GFP_HIGH``), `ALLOC_HIGHATOMIC`, `ALLOC_OOM` and
-            `ALLOC_NOFRAGMENT`, or-ed, with the meaning they have in Linux 6.12; of these 3.9 knows the
-            first two. ``GFP_ATOMIC`` is the first two together, and nothing ``GFP_KERNEL``.
+            `ALLOC_NOFRAGMENT`, or-ed, with the meaning they have in Linux 6.12: but for the last they matter to
+            requests below the low watermark alone. 3.9 knows the first two. ``GFP_ATOMIC`` is the first two
+            together (of several pages, with `ALLOC_HIGHATOMIC`), and nothing ``GFP_KERNEL``.
         now_ns : int, optional
             Time of the request; by default as late as the last.
 
@@ -152,7 +153,7 @@ cdef class Memory(MemoryBase):
         Raises
         ------
         InvalidFree
-            If *pfn* does not head an allocated block (of that order).
+            If *pfn* does not head an allocated block (of that order), or kswapd reclaims it as time passes.
         ValueError, TypeError
             If an argument does not fit.
         RuntimeError
@@ -232,7 +233,7 @@ cdef class Memory(MemoryBase):
         orders : array_like of int, shape (n,), optional
             What the order of each block must be.
         cpu, now_ns
-            As for `free`, for all of them.
+            As for `free`, for all of them; what kswapd reclaims as time passes is left out.
 
         Raises
         ------

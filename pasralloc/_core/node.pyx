@@ -12,14 +12,13 @@ from pasralloc._core.reclaim cimport SWAP_CLUSTER_MAX, kswapd_run, reclaim_pages
 from pasralloc._core.reserves cimport highatomic_unreserve
 from pasralloc._core.types cimport (
     PASR_ALLOC_NOFRAGMENT, PASR_ALLOC_NON_BLOCK, PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_ERANGE, PASR_OK,
-    PASR_RULES_CLAIM,
+    PASR_RULES_CLAIM, pasr_pageset_t,
 )
 from pasralloc._core.watermark cimport watermark_ok, wmark_pages
 from pasralloc._core.zone cimport idx_of, zone_free_error
 
 cdef enum:
     MAX_RECLAIM_RETRIES = 16
-    MAX_DECAYS = 256                     # after so many a pageset is as small as it gets
 
 
 cdef void want_kswapd(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:
@@ -46,6 +45,17 @@ cdef bint avoids_fragments(const pasr_memory_t *m, const uint16_t *zonelist) noe
     return False
 
 
+cdef inline bint has_enough(
+    const pasr_memzone_t *mz, uint32_t order, uint32_t wmark, uint32_t highest, uint32_t migratetype, uint32_t flags
+) noexcept nogil:
+    """``zone_watermark_fast()``: a single page for which reserves are open may ignore what a boost adds to min."""
+    if watermark_ok(mz, order, wmark_pages(mz, wmark), highest, migratetype, flags):
+        return True
+    if order != 0 or wmark != <uint32_t> PASR_WMARK_MIN or not flags & PASR_ALLOC_MIN_RESERVE:
+        return False
+    return mz.zone.watermark_boost != 0 and watermark_ok(mz, 0, mz.watermarks[wmark], highest, migratetype, flags)
+
+
 cdef int64_t get_page(
     pasr_memory_t *m, const uint16_t *zonelist, uint32_t wmark, uint32_t highest, uint32_t cpu, uint32_t order,
     uint32_t migratetype, uint32_t flags
@@ -70,7 +80,7 @@ cdef int64_t get_page(
             # Memory of the own node matters more than pageblocks of one type.
             avoiding = i = 0
             continue
-        if watermark_ok(mz, order, wmark_pages(mz, wmark), highest, migratetype, flags):
+        if has_enough(mz, order, wmark, highest, migratetype, flags):
             pfn = pcp_alloc(mz.zone, cpu, order, migratetype, (flags | avoiding) & ~<uint32_t> PASR_ALLOC_MIN_RESERVE)
             if pfn >= 0:
                 if mz.zone.watermark_boost != 0 and not mz.wants_kswapd:
@@ -97,37 +107,52 @@ cdef uint64_t reclaim_direct(pasr_memory_t *m, const uint16_t *zonelist, uint32_
     return nr_freed
 
 
-cdef void give_up_reserves(
+cdef bint give_up_reserves(
     pasr_memory_t *m, const uint16_t *zonelist, uint32_t migratetype, bint force
 ) noexcept nogil:
-    """Return HIGHATOMIC pageblocks and what CPUs keep."""
+    """Return a HIGHATOMIC pageblock of the first zone that has one to spare, and what CPUs keep.
+
+    Returns whether there was such a pageblock.
+    """
     cdef uint32_t i = 0
-    while zonelist[i] != PASR_NO_ZONE:
+    cdef bint was_found = False
+    while zonelist[i] != PASR_NO_ZONE and not was_found:
         if m.zones[zonelist[i]].zone.rules == PASR_RULES_CLAIM:
-            highatomic_unreserve(m.zones[zonelist[i]].zone, migratetype, force)
+            was_found = highatomic_unreserve(m.zones[zonelist[i]].zone, migratetype, force)
         i += 1
     node_drain(m)
+    return was_found
 
 
 cdef int64_t alloc_with_reclaim(
     pasr_memory_t *m, const uint16_t *zonelist, uint32_t highest, uint32_t cpu, uint32_t order, uint32_t migratetype,
     uint32_t flags
 ) noexcept nogil:
-    """Direct reclaim until the request can be served or nothing more is to be had."""
+    """Direct reclaim until the request can be served or nothing more is to be had.
+
+    A costly order is worth one attempt, and another of several pages MAX_RECLAIM_RETRIES. Differs from Linux:
+    there is no compaction, which would help these on, and pagesets are drained also if nothing was reclaimed.
+    """
     cdef int64_t pfn = PASR_ENOMEM
-    cdef uint32_t attempt
-    cdef uint64_t nr_freed = 1
-    for attempt in range(MAX_RECLAIM_RETRIES if order <= PASR_COSTLY_ORDER else 1):
+    cdef uint32_t attempt = 0
+    cdef uint64_t nr_freed
+    while True:
+        attempt += 1
         nr_freed = reclaim_direct(m, zonelist, cpu)
-        if attempt == 0 or nr_freed != 0:
+        if nr_freed != 0:
             pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
-        if pfn >= 0:
-            return pfn
-        if attempt == 0 or nr_freed == 0:
-            give_up_reserves(m, zonelist, migratetype, nr_freed == 0)
-            pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
-            if pfn >= 0 or nr_freed == 0:
+            if pfn >= 0:
                 return pfn
+        # ``__alloc_pages_direct_reclaim()``: it may be on pagesets.
+        give_up_reserves(m, zonelist, migratetype, False)
+        pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
+        if pfn >= 0 or order > PASR_COSTLY_ORDER:
+            return pfn
+        if nr_freed == 0 or (order != 0 and attempt == MAX_RECLAIM_RETRIES):
+            break
+    # ``should_reclaim_retry()``: before the request fails nothing stays reserved.
+    while pfn < 0 and give_up_reserves(m, zonelist, migratetype, True):
+        pfn = get_page(m, zonelist, PASR_WMARK_MIN, highest, cpu, order, migratetype, flags)
     return pfn
 
 
@@ -156,11 +181,13 @@ cdef int64_t node_alloc(
 ) noexcept nogil:
     """Allocate ``2**order`` pages, on *node* if it has enough; return the pfn or PASR_ENOMEM.
 
+    Above the low watermark all requests are alike: *flags* open reserves in the slow path alone.
     Below the low watermark of all zones kswapd is woken, below the min watermark a request that
     may wait reclaims by itself. Cost: that of the zone and a few comparisons, while a zone is above its low watermark.
     """
     cdef const uint16_t *zonelist = zonelist_of(m, node, highest)
-    cdef int64_t pfn = get_page(m, zonelist, PASR_WMARK_LOW, highest, cpu, order, migratetype, flags)
+    cdef int64_t pfn = get_page(
+        m, zonelist, PASR_WMARK_LOW, highest, cpu, order, migratetype, flags & PASR_ALLOC_NOFRAGMENT)
     if pfn < 0:
         pfn = alloc_slow(m, zonelist, highest, cpu, order, migratetype, flags)
     node_settle(m)
@@ -198,11 +225,17 @@ cdef void node_drain(pasr_memory_t *m) noexcept nogil:
             pcp_drain(m.zones[i].zone, cpu)
 
 
-cdef void decay_all(pasr_memory_t *m) noexcept nogil:
-    cdef uint32_t i, cpu
+cdef bint decay_all(pasr_memory_t *m) noexcept nogil:
+    """Decay all pagesets; return whether one became smaller."""
+    cdef pasr_pageset_t *pageset
+    cdef uint32_t i, cpu, high
+    cdef bint has_changed = False
     for i in range(m.nr_zones):
         for cpu in range(m.zones[i].zone.nr_cpus):
-            pcp_decay(m.zones[i].zone, cpu)
+            pageset = &m.zones[i].zone.pagesets[cpu]
+            high = pageset.high
+            has_changed |= pcp_decay(m.zones[i].zone, cpu) != 0 or pageset.high != high
+    return has_changed
 
 
 cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
@@ -214,5 +247,5 @@ cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
         return
     nr = (now_ns - m.vmstat_at_ns) // m.vmstat_interval_ns + 1
     m.vmstat_at_ns += nr * m.vmstat_interval_ns
-    for _ in range(min(nr, <int64_t> MAX_DECAYS)):
-        decay_all(m)
+    while nr != 0 and decay_all(m):
+        nr -= 1

@@ -79,7 +79,9 @@ cdef uint64_t reclaim_pages(pasr_memory_t *m, pasr_memzone_t *mz, uint32_t cpu, 
 cdef void kswapd_run(pasr_memory_t *m) noexcept nogil:
     """Bring every zone that asked for it to its high watermark, as far as there is something to reclaim.
 
-    Differs from Linux: it goes by zones, not by nodes, and is done before anything else happens.
+    Differs from Linux: it goes by zones, not by nodes, and is done before anything else happens; it
+    writes and swaps for boosted watermarks as well, and then reclaims only what is missing to the raised
+    high watermark, not as many pages as the boost has in any case.
     """
     cdef uint32_t i
     cdef uint64_t nr_freed

@@ -70,6 +70,6 @@ cdef bint watermark_ok(
         nr_free -= <int64_t> nr_free_of(z, PASR_CMA)
     if z.rules == PASR_RULES_STEAL:
         return ok_of_steals(z, order, nr_free, <int64_t> mark, reserve, flags)
-    if not flags & (PASR_ALLOC_MIN_RESERVE | PASR_ALLOC_HIGHATOMIC | PASR_ALLOC_OOM):
+    if not flags & (PASR_ALLOC_NON_BLOCK | PASR_ALLOC_MIN_RESERVE | PASR_ALLOC_HIGHATOMIC | PASR_ALLOC_OOM):
         nr_free -= <int64_t> nr_free_of(z, PASR_HIGHATOMIC)
     return ok_of_claims(z, order, nr_free, <int64_t> mark, reserve, migratetype, flags)

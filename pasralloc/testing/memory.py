@@ -16,101 +16,14 @@ from pasralloc.sim.plan import pieces_of, plans_of, zonelists_of
 from pasralloc.sizing import Pagesets
 from pasralloc.testing import pagesets as pageset_rules
 from pasralloc.testing import reserves
-from pasralloc.testing.model import (
-    ALLOC_HIGHATOMIC,
-    ALLOC_NOFRAGMENT,
-    ALLOC_NON_BLOCK,
-    ALLOC_OOM,
-    ZoneModel,
-)
+from pasralloc.testing.memoryzone import ALLOC_MIN_RESERVE, HIGH, LOW, MIN, ZoneOfMemory
+from pasralloc.testing.model import ALLOC_NOFRAGMENT, ALLOC_NON_BLOCK, ZoneModel
 
-ALLOC_MIN_RESERVE = 32
-MIN, LOW, HIGH = 0, 1, 2
 DMA32, NORMAL, MOVABLE = 1, 2, 3
 TYPES = ("DMA", "DMA32", "Normal", "Movable")
 CLUSTER = 32  # pages that are reclaimed at a time
 RETRIES = 16
 COSTLY_ORDER = 3
-MOST_DECAYS = 256
-
-
-class ZoneOfMemory:
-    """A zone with its watermarks, and what is known about its blocks in use."""
-
-    def __init__(self, plan, by_region: bool) -> None:  # type: ignore[no-untyped-def]
-        options = {name: value for name, value in plan.options.items() if name != "quirks"}
-        self.zone = ZoneModel(**options)
-        self.zone.boost_max = plan.boost_max
-        if plan.nr_reserve:
-            reserves.setup(self.zone, plan.nr_reserve * self.zone.pageblock_pages)
-        self.plan = plan
-        self.by_region = by_region
-        self.wants_kswapd = False
-        self.states: dict[int, str] = {}  # by pfn, in the order in which they were set
-
-    def candidates(self, states: tuple[str, ...]) -> list[int]:
-        """Blocks in one of some states, in the order in which reclaim looks at them."""
-        pfns = [pfn for pfn, state in self.states.items() if state in states]
-        if self.by_region:
-            pfns.sort(key=lambda pfn: -self.zone.region_of(pfn))
-        return pfns
-
-    def set_state(self, pfn: int, state: str) -> None:
-        """Make a block the youngest of its list."""
-        self.states.pop(pfn, None)
-        if state != "unmovable":
-            self.states[pfn] = state
-
-    def mark(self, wmark: int) -> int:
-        """Pages of a watermark, boost included."""
-        return int(self.plan.watermarks[wmark]) + self.zone.watermark_boost
-
-    def has_enough(self, order: int, wmark: int, highest: int, wanted: str, flags: int) -> bool:
-        """``__zone_watermark_ok()`` of either generation."""
-        zone = self.zone
-        free = sum(1 << o for o, _ in zone.free_blocks().values()) - (1 << order) + 1
-        free -= zone.nr_free_of("isolate")
-        if wanted != "movable":
-            free -= zone.nr_free_of("cma")
-        least, reserve = self.mark(wmark), self.plan.lowmem_reserve[highest]
-        if not zone.generation.claims:
-            return self._has_enough_of_steals(order, free, least, reserve, flags)
-        if not flags & (ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM):
-            free -= zone.nr_free_of("highatomic")
-        if flags & ALLOC_MIN_RESERVE:
-            least -= least // 2
-            if flags & ALLOC_NON_BLOCK:
-                least -= least // 4
-        if flags & ALLOC_OOM:
-            least -= least // 2
-        if free <= least + reserve:
-            return False
-        usable = {"unmovable", "movable", "reclaimable", "parked"}
-        usable |= {"cma"} if wanted == "movable" else set()
-        usable |= {"highatomic"} if flags & (ALLOC_HIGHATOMIC | ALLOC_OOM) else set()
-        return order == 0 or any(
-            o >= order and name in usable for o, name in zone.free_blocks().values()
-        )
-
-    def _has_enough_of_steals(
-        self, order: int, free: int, least: int, reserve: int, flags: int
-    ) -> bool:
-        if flags & ALLOC_MIN_RESERVE:
-            least -= least // 2
-        if flags & ALLOC_NON_BLOCK:
-            least -= least // 4
-        if free <= least + reserve:
-            return False
-        for low in range(order):
-            free -= sum(
-                1 << o
-                for o, name in self.zone.free_blocks().values()
-                if o == low and name not in ("isolate", "parked")
-            )
-            least //= 2
-            if free <= least:
-                return False
-        return True
 
 
 class MemoryModel:
@@ -191,7 +104,9 @@ class MemoryModel:
         zonelist = [self.zones[i] for i in self.zonelists[nid, highest]]
         request = (highest, cpu, order, wanted, flags)
         try:
-            pfn = self._get_page(zonelist, LOW, *request)
+            pfn = self._get_page(
+                zonelist, LOW, highest, cpu, order, wanted, flags & ALLOC_NOFRAGMENT
+            )
             if pfn is None:
                 pfn = self._slow(zonelist, *request)
         finally:
@@ -260,20 +175,48 @@ class MemoryModel:
             self._wake(mz)
         pfn = self._get_page(zonelist, MIN, *request)
         if pfn is None and not flags & ALLOC_NON_BLOCK:
-            for attempt in range(RETRIES if order <= COSTLY_ORDER else 1):
-                freed = self._direct_reclaim(zonelist, cpu)
-                if freed or attempt == 0:
-                    pfn = self._get_page(zonelist, MIN, *request)
-                if pfn is None and (attempt == 0 or not freed):
-                    for mz in zonelist:
-                        if mz.zone.generation.claims:
-                            reserves.unreserve_highatomic(mz.zone, wanted, not freed)
-                    self.drain()
-                    pfn = self._get_page(zonelist, MIN, *request)
-                if pfn is not None or not freed:
-                    break
+            pfn = self._reclaim_and_retry(zonelist, *request)
         self.counters["failures"] += pfn is None
         return pfn
+
+    def _reclaim_and_retry(
+        self,
+        zonelist: list[ZoneOfMemory],
+        highest: int,
+        cpu: int,
+        order: int,
+        wanted: str,
+        flags: int,
+    ) -> int | None:
+        """``__alloc_pages_direct_reclaim()`` as often as ``should_reclaim_retry()`` allows."""
+        request = (zonelist, MIN, highest, cpu, order, wanted, flags)
+        attempts = 1 if order > COSTLY_ORDER else RETRIES if order else None
+        freed = 1
+        while freed and attempts != 0:
+            attempts = attempts and attempts - 1
+            freed = self._direct_reclaim(zonelist, cpu)
+            pfn = self._get_page(*request) if freed else None
+            if pfn is None:
+                self._unreserve(zonelist, wanted, force=False)
+                self.drain()
+                pfn = self._get_page(*request)
+            if pfn is not None:
+                return pfn
+        while order <= COSTLY_ORDER:
+            found = self._unreserve(zonelist, wanted, force=True)
+            self.drain()
+            pfn = self._get_page(*request) if found else None
+            if pfn is not None or not found:
+                return pfn
+        return None
+
+    def _unreserve(self, zonelist: list[ZoneOfMemory], wanted: str, *, force: bool) -> bool:
+        """``unreserve_highatomic_pageblock()``: of one zone."""
+        return any(
+            reserves.unreserve_highatomic(mz.zone, wanted, force)
+            for mz in zonelist
+            if mz.zone.generation.claims
+        )
 
     # Reclaim
 
@@ -363,13 +306,10 @@ class MemoryModel:
         self.now_ns = now_ns
         if self.kswapd_at_ns is not None and now_ns >= self.kswapd_at_ns:
             self._kswapd()
-        nr = 0
         while self.interval_ns and self.vmstat_at_ns <= now_ns:
             self.vmstat_at_ns += self.interval_ns
-            nr += 1
-            if nr <= MOST_DECAYS:
-                for zone, cpu in self.pagesets():
-                    pageset_rules.decay(zone, cpu)
+            for zone, cpu in self.pagesets():
+                pageset_rules.decay(zone, cpu)
 
     def set_page_state(self, pfn: int, nr: int, state: str) -> None:
         """Set the state of the blocks that start in a range."""

@@ -74,10 +74,10 @@ MUTANTS = [
     ),
     Mutant(
         "_core/node.pyx",
-        "        if attempt == 0 or nr_freed == 0:\n            give_up_reserves",
-        "        if nr_freed == 0:\n            give_up_reserves",
-        "pagesets are drained only when nothing can be reclaimed",
-        STATES,
+        "        give_up_reserves(m, zonelist, migratetype, False)",
+        "        if attempt == 1:\n            give_up_reserves(m, zonelist, migratetype, False)",
+        "pagesets are drained after the first attempt alone",
+        "tests/test_reclaim.py",
     ),
     Mutant(
         "_core/node.pyx",

@@ -1,0 +1,185 @@
+"""Watermark checks and boosting by their effects, one test per rule.
+
+Rules and names are those of mm/page_alloc.c of Linux v6.12, where not said otherwise.
+"""
+
+import numpy as np
+import pytest
+from test_simulation import MIB, fill, simulation, take_all
+
+import pasralloc as pa
+
+ATOMIC = pa.ALLOC_MIN_RESERVE | pa.ALLOC_NON_BLOCK
+BLOCK = 512  # pages of a pageblock
+
+
+def marks(sim, zone=0):
+    return sim.machine.watermarks(sim.policy.kernel)[zone]
+
+
+def nr_set_aside(sim):
+    """Pageblocks that are HIGHATOMIC."""
+    zone = sim.zones[0]
+    return int(zone.pageblock_counts()[zone.migratetypes.index("highatomic")])
+
+
+def exhaust(sim, order=0, migratetype="movable", flags=0):
+    """Allocate until there is nothing left for such a request; return how often that went well."""
+    nr = 0
+    while True:
+        try:
+            sim.alloc(order, migratetype, flags=flags)
+        except pa.OutOfMemory:
+            return nr
+        nr += 1
+
+
+class TestFirstPass:
+    @pytest.mark.parametrize("kernel", ["3.9", "6.12"])
+    @pytest.mark.parametrize("flags", [0, ATOMIC, pa.ALLOC_MIN_RESERVE, pa.ALLOC_NON_BLOCK])
+    def test_flags_do_not_lower_the_low_watermark(self, kernel, flags):
+        """The first attempt is made with ``ALLOC_WMARK_LOW`` alone: every request wakes kswapd there."""
+        sim = simulation(kernel=kernel, kswapd_latency_ns=10)
+        fill(sim, marks(sim).low + 1)
+        sim.alloc(flags=flags)
+        assert sim.counters()["slow"] == 0
+        sim.alloc(flags=flags)
+        assert sim.counters()["slow"] == 1
+        sim.advance(10)
+        assert sim.counters()["kswapd_runs"] == 1
+
+    def test_the_low_watermark_holds_for_oom_victims_as_well(self):
+        sim = simulation()
+        fill(sim, marks(sim).low)
+        sim.alloc(flags=pa.ALLOC_OOM)
+        assert sim.counters()["slow"] == 1
+
+    def test_a_stream_does_not_lower_the_low_watermark(self):
+        sim = simulation()
+        fill(sim, marks(sim).low)
+        ops = np.zeros(1, pa.OP_DTYPE)
+        ops["flags"], ops["migratetype"] = pa.ALLOC_OOM, 1
+        assert sim.run(ops, np.zeros(1, np.int64)) == 0
+        assert sim.counters()["slow"] == 1
+
+    def test_pageblocks_are_set_aside_below_the_low_watermark_only(self):
+        """``ALLOC_HIGHATOMIC`` comes from ``gfp_to_alloc_flags()``, in the slow path."""
+        sim = simulation(mib=256)
+        sim.alloc(1, flags=ATOMIC | pa.ALLOC_HIGHATOMIC)
+        assert nr_set_aside(sim) == 0
+        fill(sim, marks(sim).low)
+        sim.alloc(1, flags=ATOMIC | pa.ALLOC_HIGHATOMIC)
+        assert nr_set_aside(sim) == 1
+
+    def test_types_are_mixed_below_the_low_watermark(self):
+        """The slow path has no ``ALLOC_NOFRAGMENT``: the higher zone comes first again."""
+        sim = simulation("DMA32", "Normal")
+        sim.set_pageblocks(0, 64 * MIB, "unmovable")
+        fill(sim, marks(sim, 1).low, zone=1)
+        taken = sim.zones[0].nr_free - marks(sim, 0).low - marks(sim, 0).lowmem_reserve[2]
+        sim.take_range(0, taken, "unmovable")
+        assert sim.zone_of(sim.alloc(migratetype="unmovable")).name == "Normal"
+        assert sim.counters()["slow"] == 1
+
+    def test_a_request_that_asks_for_it_never_mixes_types(self):
+        sim = simulation("Normal")
+        for pfn in range(0, 64 * MIB, BLOCK):
+            if sim.zones[0].block_of(pfn).state == "free":
+                sim.take_range(pfn, 1)
+        with pytest.raises(pa.OutOfMemory):
+            sim.alloc(migratetype="unmovable", flags=pa.ALLOC_NOFRAGMENT)
+        assert sim.zones[0].nr_free > marks(sim).high
+
+
+class TestReserves:
+    @pytest.mark.parametrize(
+        ("flags", "fits"),
+        [
+            (0, False),
+            (pa.ALLOC_NON_BLOCK, True),
+            (pa.ALLOC_MIN_RESERVE, True),
+            (pa.ALLOC_OOM, True),
+        ],
+    )
+    def test_highatomic_pages_count_for_requests_with_reserves(self, flags, fits):
+        """``__zone_watermark_unusable_free()`` and ``ALLOC_RESERVES``."""
+        sim = simulation(min_free_kbytes=2048, kswapd_latency_ns=10**9)
+        least = marks(sim).min
+        pfns = take_all(sim)
+        sim.free_batch(pfns[:BLOCK])
+        sim.set_pageblocks(0, BLOCK, "highatomic")
+        sim.free_batch(pfns[BLOCK : BLOCK + 100])
+        assert sim.zones[0].nr_free > least > 100
+        assert sim.alloc(flags=flags) >= 0
+        # Others are served after the pageblock was given up, as the last resort.
+        assert sim.counters()["direct_runs"] == (not fits)
+        assert nr_set_aside(sim) == fits
+
+    def test_isolated_pages_are_not_free(self):
+        sim = simulation(min_free_kbytes=2048)
+        sim.set_pageblocks(0, 60 * MIB, "isolate")
+        sim.take_range(60 * MIB, 4 * MIB - marks(sim).min)
+        with pytest.raises(pa.OutOfMemory):
+            sim.alloc()
+        sim.set_pageblocks(0, 60 * MIB, "movable")
+        assert sim.alloc() >= 0
+
+    def test_an_isolated_block_does_not_serve_a_large_request(self):
+        sim = simulation(min_free_kbytes=2048)
+        pfns = take_all(sim)
+        sim.free_batch(pfns[::2][:1500])
+        sim.free_batch(pfns[8192 : 8192 + BLOCK])
+        sim.set_pageblocks(8192, BLOCK, "isolate")
+        before = sim.zones[0].nr_free
+        with pytest.raises(pa.OutOfMemory):
+            sim.alloc(3)
+        assert sim.zones[0].nr_free == before
+
+
+class TestBoost:
+    @staticmethod
+    def boosted():
+        """A zone between its min watermark and what claiming a pageblock has added to it."""
+        sim = simulation(min_free_kbytes=2048, kswapd_latency_ns=10**9)
+        pfns = take_all(sim)
+        for pageblock in range(4):
+            sim.free_batch(pfns[BLOCK * pageblock : BLOCK * pageblock + 256])
+        sim.alloc(migratetype="unmovable")
+        assert sim.counters()["slow"] == 0
+        return sim, pfns
+
+    def test_the_min_watermark_is_raised_with_the_others(self):
+        sim, _ = self.boosted()
+        assert sim.zones[0].nr_free > marks(sim).high
+        exhaust(sim)
+        assert marks(sim).min < sim.zones[0].nr_free <= marks(sim).min + BLOCK
+
+    def test_a_single_page_with_reserves_ignores_the_boost(self):
+        """``zone_watermark_fast()``: down to half the min watermark, boosted or not."""
+        sim, _ = self.boosted()
+        assert exhaust(sim, flags=pa.ALLOC_MIN_RESERVE)
+        assert sim.zones[0].nr_free == marks(sim).min // 2
+
+    def test_several_pages_do_not_ignore_the_boost(self):
+        sim, _ = self.boosted()
+        assert exhaust(sim, 1, flags=pa.ALLOC_MIN_RESERVE)
+        assert sim.zones[0].nr_free > (marks(sim).min + BLOCK) // 2 - 1
+
+    def test_kswapd_lowers_the_watermarks_again(self):
+        sim, _ = self.boosted()
+        before = sim.alloc_batch(np.zeros(400, np.uint8))
+        assert before.min() < 0
+        sim.advance(10**9)
+        after = sim.alloc_batch(np.zeros(400, np.uint8))
+        assert (after >= 0).sum() > (before >= 0).sum() or after.min() >= 0
+
+    def test_a_boost_has_a_limit(self):
+        """Half of the high watermark more, or one pageblock."""
+        sim = simulation(min_free_kbytes=8192, kswapd_latency_ns=10**9)
+        most = marks(sim).boost_max
+        pfns = take_all(sim)
+        for pageblock in range(32):
+            sim.free_batch(pfns[BLOCK * pageblock : BLOCK * pageblock + 300])
+        assert exhaust(sim, 8, "unmovable") > 4
+        free = sim.zones[0].nr_free
+        assert free - 255 <= marks(sim).min + most, "no more was added"
