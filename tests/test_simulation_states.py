@@ -55,6 +55,13 @@ def test_a_link_that_does_not_lead_back(sim):
     broken(sim, "does not lead back")
 
 
+def test_a_list_that_goes_round(sim):
+    write(zone_arrays(sim.zones[0])["links"]["next"], 2, 0)
+    broken(sim, "does not lead back")
+    write(zone_arrays(sim.zones[0])["links"]["next"], 2, 1)
+    broken(sim, "does not lead back")
+
+
 def test_a_list_that_ends_too_early(sim):
     write(zone_arrays(sim.zones[0])["links"]["next"], 1, 0xFFFFFFFF)
     broken(sim, "does not end with its youngest")
@@ -91,6 +98,11 @@ def test_lists_by_region_are_checked_as_well(reclaim):
         sim.take_range(pfn, 1)
     sim.set_page_states([0, 1, 8 * 256, 8 * 256 + 1], "dirty")
     sim.check()
+    links = zone_arrays(sim.zones[0])["links"]["next"]
     if reclaim == "high-region-first":
+        write(links, 1, 8 * 256)
+        broken(sim, "list of another region")
+        write(links, 1, 0xFFFFFFFF)
+        sim.check()
         write(memory_arrays(sim, 0)["lru_top"], 0, 0)
         broken(sim, "higher than the highest one")

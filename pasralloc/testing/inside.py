@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pasralloc._core.views import freelist_arrays, pageset_arrays, zone_arrays
+from pasralloc._core.zonebase import ZoneBase
 from pasralloc._core.zoneobject import Zone
 
 __all__ = ["corrupt", "freelist", "pcplists"]
@@ -33,7 +34,7 @@ def freelist(zone: Zone, order: int, migratetype: str) -> list[int]:
     return pfns
 
 
-def pcplists(zone: Zone, cpu: int) -> list[list[int]]:
+def pcplists(zone: ZoneBase, cpu: int) -> list[list[int]]:
     """Pfns on each list of a pageset, first to be taken first."""
     base = zone.start_pfn // 1024 * 1024
     arrays = pageset_arrays(zone, cpu)

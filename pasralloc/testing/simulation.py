@@ -19,6 +19,7 @@ from pasralloc.machine.topology import Node
 from pasralloc.policy.presets import Policy
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import Pagesets
+from pasralloc.testing.inside import pcplists
 from pasralloc.testing.memory import TYPES, MemoryModel
 
 TOP_PAGES = 1024
@@ -29,6 +30,7 @@ types = st.sampled_from(REQUESTABLE)
 zone_names = st.sampled_from([None, None, None, *TYPES])
 flags = st.sampled_from([0, 0, 0, 2, 4, 8, 16, 32, 34, 38, 40])
 cpus = st.integers(0, 3)
+times = st.sampled_from([None, None, None, 0, 30, 60, 250])  # from the present on
 
 
 @st.composite
@@ -36,10 +38,12 @@ def machines(draw: st.DrawFn) -> Machine:
     """One to three nodes with one to three zones of one to four blocks, holes and reserved pages."""
     nodes, pfn = [], draw(st.sampled_from([0, 4]))
     nr_nodes = draw(st.integers(1, 3))
-    for nid in range(nr_nodes):
+    nids = draw(st.sampled_from([(0, 1, 2), (3, 4, 9)]))[:nr_nodes]
+    far = draw(st.lists(st.integers(11, 30), min_size=3, max_size=3))
+    for number, nid in enumerate(nids):
         zones, regions, memory = [], [], []
         kinds = draw(st.sampled_from([(2,), (1, 2), (2, 3), (0, 1, 2), (3,)]))
-        if nid == 0 and kinds == (3,):
+        if number == 0 and kinds == (3,):
             kinds = (1, 2)
         start = pfn
         for kind in kinds:
@@ -58,8 +62,10 @@ def machines(draw: st.DrawFn) -> Machine:
         nodes.append(
             Node(
                 nid=nid,
-                cpus=(nid,) if nid == 0 or draw(st.booleans()) else (),
-                distances=tuple(10 if other == nid else 20 for other in range(nr_nodes)),
+                cpus=(number,) if number == 0 or draw(st.booleans()) else (),
+                distances=tuple(
+                    10 if other == number else far[other + number - 1] for other in range(nr_nodes)
+                ),
                 memory=tuple(memory),
                 reserved=reserved,
                 zones=tuple(zones),
@@ -72,6 +78,7 @@ def machines(draw: st.DrawFn) -> Machine:
         nodes=tuple(nodes),
         pageblock_order=draw(st.sampled_from([9, 10, 5])),
         min_free_kbytes=draw(st.sampled_from([None, 64, 2048, 6000])),
+        watermark_scale_factor=draw(st.sampled_from([10, 1000])),
     )
 
 
@@ -92,7 +99,14 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "machine": draw(machines()),
         "policy": policy,
-        "pagesets": draw(st.sampled_from([False, True, Pagesets(nr_cpus=4, batch=4, high=12)])),
+        "pagesets": draw(
+            st.sampled_from(
+                [
+                    *(False, True, Pagesets(nr_cpus=4, batch=4, high=12)),
+                    Pagesets(nr_cpus=4, batch=4, high=12, by_region=placement != "linux"),
+                ]
+            )
+        ),
         "swap_pages": draw(st.sampled_from([0, 5, 10_000])),
         "kswapd_latency_ns": draw(st.sampled_from([0, 50])),
         "vmstat_interval_ns": draw(st.sampled_from([0, 100])),
@@ -117,6 +131,15 @@ class SimulationMachine(RuleBasedStateMachine):
     def where(self, cpu: int, nid: int) -> dict[str, Any]:
         return {"cpu": cpu % self.nr_cpus, "nid": self.nids[nid % len(self.nids)]}
 
+    def passing(self, later: int | None) -> dict[str, Any]:
+        """Let time pass in the model; the argument with which a call lets it pass."""
+        if later is None:
+            return {}
+        now = self.model.now_ns + later
+        if later:
+            self.model.advance(now)
+        return {"now_ns": now}
+
     def allocated(self) -> dict[int, tuple[int, str]]:
         """Order and type of every block in use."""
         return {pfn: block for mz in self.model.zones for pfn, block in mz.zone.allocated.items()}
@@ -124,25 +147,36 @@ class SimulationMachine(RuleBasedStateMachine):
     def live(self, data: st.DataObject) -> int:
         return int(data.draw(st.sampled_from(sorted(self.allocated())), label="live pfn"))
 
-    @rule(order=orders, wanted=types, zone=zone_names, cpu=cpus, nid=cpus, flags=flags)
+    @rule(order=orders, wanted=types, zone=zone_names, cpu=cpus, nid=cpus, flags=flags, later=times)
     def alloc(
-        self, order: int, wanted: str, zone: str | None, cpu: int, nid: int, flags: int
+        self,
+        order: int,
+        wanted: str,
+        zone: str | None,
+        cpu: int,
+        nid: int,
+        flags: int,
+        later: int | None,
     ) -> None:
         where = self.where(cpu, nid)
+        when = self.passing(later)
         try:
             expected = self.model.alloc(order, wanted, zone=zone, flags=flags, **where)
         except OutOfMemory:
             expected = ENOMEM
         try:
-            pfn = self.sim.alloc(order, wanted, zone=zone, flags=flags, **where)
+            pfn = self.sim.alloc(order, wanted, zone=zone, flags=flags, **where, **when)
         except OutOfMemory:
             pfn = ENOMEM
         assert pfn == expected
 
-    @rule(order=orders, nr=st.integers(1, 400), wanted=types, cpu=cpus, nid=cpus)
-    def alloc_many(self, order: int, nr: int, wanted: str, cpu: int, nid: int) -> None:
+    @rule(order=orders, nr=st.integers(1, 400), wanted=types, cpu=cpus, nid=cpus, later=times)
+    def alloc_many(
+        self, order: int, nr: int, wanted: str, cpu: int, nid: int, later: int | None
+    ) -> None:
         """Until watermarks matter."""
         where = self.where(cpu, nid)
+        when = self.passing(later)
         nr = min(nr, 4096 >> order)
         expected = []
         for _ in range(nr):
@@ -150,7 +184,7 @@ class SimulationMachine(RuleBasedStateMachine):
                 expected.append(self.model.alloc(order, wanted, **where))
             except OutOfMemory:
                 expected.append(ENOMEM)
-        pfns = self.sim.alloc_batch(np.full(nr, order, np.uint8), wanted, **where)
+        pfns = self.sim.alloc_batch(np.full(nr, order, np.uint8), wanted, **where, **when)
         assert pfns.tolist() == expected
 
     @rule(
@@ -158,12 +192,19 @@ class SimulationMachine(RuleBasedStateMachine):
         cpu=cpus,
         nid=cpus,
         keep=st.integers(0, 30),
+        later=times,
     )
     def run_a_stream(
-        self, wanted: list[tuple[int, str, int]], cpu: int, nid: int, keep: int
+        self,
+        wanted: list[tuple[int, str, int]],
+        cpu: int,
+        nid: int,
+        keep: int,
+        later: int | None,
     ) -> None:
         """Allocations, then frees of the first of them, and one that is refused."""
         where = self.where(cpu, nid)
+        when = self.passing(later)
         ops = np.zeros(len(wanted) + min(keep, len(wanted)) + 1, OP_DTYPE)
         slots = np.full(len(wanted), -1, np.int64)
         expected, nr_failed = [], 1
@@ -185,25 +226,55 @@ class SimulationMachine(RuleBasedStateMachine):
         if expected[-1] in self.allocated() and self.allocated()[expected[-1]][0] == 0:
             nr_failed -= 1
             self.model.free(expected[-1], cpu=where["cpu"])
-        assert self.sim.run(ops, slots, **where) == nr_failed
+        assert self.sim.run(ops, slots, **where, **when) == nr_failed
         assert slots.tolist() == expected
 
     @precondition(lambda self: self.allocated())
-    @rule(data=st.data(), with_order=st.booleans(), cpu=cpus)
-    def free(self, data: st.DataObject, with_order: bool, cpu: int) -> None:
-        pfn = self.live(data)
+    @rule(data=st.data(), with_order=st.booleans(), cpu=cpus, later=times)
+    def free(self, data: st.DataObject, with_order: bool, cpu: int, later: int | None) -> None:
+        pfn, cpu = self.live(data), cpu % self.nr_cpus
         order = self.allocated()[pfn][0] if with_order else None
-        self.sim.free(pfn, order, cpu=cpu % self.nr_cpus)
-        self.model.free(pfn, order, cpu % self.nr_cpus)
+        when = self.passing(later)
+        if pfn in self.allocated():
+            self.sim.free(pfn, order, cpu=cpu, **when)
+            self.model.free(pfn, order, cpu)
+            return
+        with pytest.raises(InvalidFree):  # kswapd was quicker
+            self.sim.free(pfn, order, cpu=cpu, **when)
 
     @precondition(lambda self: self.allocated())
-    @rule(share=st.floats(0, 1), cpu=cpus)
-    def free_many(self, share: float, cpu: int) -> None:
+    @rule(share=st.floats(0, 1), cpu=cpus, later=times)
+    def free_many(self, share: float, cpu: int, later: int | None) -> None:
         pfns = list(self.allocated())
         pfns = pfns[:: max(round(1 / max(share, 0.01)), 1)]
-        self.sim.free_batch(pfns, cpu=cpu % self.nr_cpus)
+        when = self.passing(later)
+        self.sim.free_batch(pfns, cpu=cpu % self.nr_cpus, **when)
         for pfn in pfns:
-            self.model.free(pfn, cpu=cpu % self.nr_cpus)
+            if pfn in self.allocated():
+                self.model.free(pfn, cpu=cpu % self.nr_cpus)
+
+    @rule(data=st.data(), nr=st.integers(1, 1500), wanted=types)
+    def take_range(self, data: st.DataObject, nr: int, wanted: str) -> None:
+        mz = data.draw(st.sampled_from(self.model.zones), label="zone")
+        pfn = data.draw(st.integers(mz.zone.start_pfn, mz.zone.end_pfn - 1), label="pfn")
+        try:
+            expected = mz.zone.take_range(pfn, nr, wanted)
+        except ValueError:
+            with pytest.raises(ValueError, match=r"pfn|page"):
+                self.sim.take_range(pfn, nr, wanted)
+            return
+        assert self.sim.take_range(pfn, nr, wanted) == expected
+
+    @rule(data=st.data(), nr_blocks=st.integers(1, 4), number=st.integers(0, 5))
+    def set_pageblocks(self, data: st.DataObject, nr_blocks: int, number: int) -> None:
+        """Re-type blocks of 1024 pages: also to CMA and ISOLATE, which watermarks treat differently."""
+        mz = data.draw(st.sampled_from(self.model.zones), label="zone")
+        last = mz.zone.end_pfn // TOP_PAGES - 1
+        block = data.draw(st.integers(mz.zone.start_pfn // TOP_PAGES, last), label="block")
+        nr = min(nr_blocks, last + 1 - block) * TOP_PAGES
+        name = self.sim.zones[0].migratetypes[number]
+        mz.zone.set_pageblocks(block * TOP_PAGES, nr, name)
+        self.sim.set_pageblocks(block * TOP_PAGES, nr, number)
 
     @rule(data=st.data())
     def free_of_what_heads_no_block_is_refused(self, data: st.DataObject) -> None:
@@ -281,8 +352,12 @@ class SimulationMachine(RuleBasedStateMachine):
                 int(b["pfn"]): (int(b["order"]), names[b["migratetype"]]) for b in free
             } == mz.zone.free_blocks()
             assert zone.region_nr_free.tolist() == mz.zone.region_nr_free()
-            for pfn in list(mz.zone.allocated)[-20:]:
+            for pfn in [*list(mz.zone.allocated)[-20:], *list(mz.states)[:20]]:
                 assert self.sim.page_state(pfn) == mz.states.get(pfn, "unmovable")
+            for cpu, expected in enumerate(mz.zone.pagesets):
+                lists = list(expected.lists.values())
+                assert pcplists(zone, cpu)[: len(lists)] == lists
+                assert zone.pageset(cpu).high == expected.high
         counters = self.sim.counters()
         assert counters.pop("reclaimed_blocks") == len(self.model.reclaimed)
         assert counters == self.model.counters
