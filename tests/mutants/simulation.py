@@ -376,4 +376,11 @@ MUTANTS = [
         "a stream forgets states of page cache alone",
         MACHINE,
     ),
+    Mutant(
+        "_core/nodestream.pyx",
+        "z.nr_free >= first.plenty + (\n        <uint64_t> 1 << order)",
+        "z.nr_free > first.plenty",
+        "a stream takes large blocks across the low watermark",
+        MACHINE,
+    ),
 ]
