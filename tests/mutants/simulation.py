@@ -316,9 +316,9 @@ MUTANTS = [
     Mutant(
         "_core/lru.pxd",
         "    if z.top_tags[idx >> PASR_MAX_PAGE_ORDER] == PASR_TAG_SPLIT:\n",
-        "    if True:\n",
-        "whole blocks of the largest order are linked where their parts are",
-        f"{RECLAIM} {MACHINE}",
+        "    if False:\n",
+        "all parts of a block of the largest order share one link",
+        RECLAIM,
     ),
     Mutant(
         "_core/memorybase.pyx",
