@@ -1,5 +1,6 @@
 """What a simulation refuses, and that nothing has changed then."""
 
+import gc
 import pickle
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from test_simulation import machine_of, simulation
 
 import pasralloc as pa
-from pasralloc.policy.presets import CHOICES, Policy
+from pasralloc.policy.presets import CHOICES, PRESETS, Policy
+from pasralloc.sim.plan import pieces_of, plans_of
 
 OPS = np.zeros(1, pa.OP_DTYPE)
 SLOTS = np.zeros(1, np.int64)
@@ -130,6 +132,35 @@ def test_without_init_nothing_works_and_nothing_crashes():
 def test_a_simulation_is_set_up_once(sim):
     with pytest.raises(RuntimeError, match="has its zones already"):
         pa.Simulation.__init__(sim, machine_of("Normal"))
+
+
+def test_a_set_up_that_fails_half_way_leaves_nothing_behind():
+    """A zonelist of the second node is missing, which shows when all zones are made."""
+    machine = machine_of("DMA32", "Normal", nodes=2)
+    pieces = pieces_of(machine, False)
+    plans = plans_of(machine, pieces, PRESETS["linux"], True)
+    options = {
+        "nr_cpus": 2,
+        "reclaim_by_region": False,
+        "swap_pages": 0,
+        "kswapd_latency_ns": 0,
+        "vmstat_interval_ns": 0,
+    }
+    sim = pa.Simulation.__new__(pa.Simulation)
+    for lists, nids in (({(0, which): [0] for which in range(4)}, [0, 1]), ({}, [])):
+        with pytest.raises((KeyError, ValueError)):
+            sim._set_up(plans, lists, nids, **options)
+        gc.collect()
+        sim.check()
+        sim.advance(5)
+        assert sim.drain() == 0
+        assert sim.zone_of(5) is None
+        assert sim.digest() == sim.snapshot().digest
+        with pytest.raises(pa.InvalidFree):
+            sim.free(5)
+    pa.Simulation.__init__(sim, machine)
+    assert sim.alloc() >= 0
+    sim.check()
 
 
 def test_zones_can_be_looked_at_and_not_changed(sim):

@@ -23,6 +23,9 @@ cdef class MemoryBase:
     cdef dict nodes                      # nid to number
     cdef object first_nid                # number 0
 
+    cdef int make_zones(
+        self, list plans, object zonelists, list nids, object nr_cpus, object reclaim_by_region, object swap_pages,
+        object kswapd_latency_ns, object vmstat_interval_ns) except -1
     cdef int bind(self, list zones, bint reclaim_by_region) except -1
     cdef list pieces(self, bytes image)
     cdef int place(self, place_t *place, object zone, object nid, object cpu) except -1

@@ -87,13 +87,29 @@ cdef class MemoryBase:
 
         Raises what `Zone` raises, MemoryError, and RuntimeError the second time.
         """
+        if self.first is not None:
+            raise RuntimeError("this simulation has its zones already")
+        plans, nids = list(plans), list(nids)
+        if not plans or not nids:
+            raise ValueError(f"a simulation needs a zone and a node, got {len(plans)} zones and {len(nids)} nodes")
+        try:
+            self.make_zones(
+                plans, zonelists, nids, nr_cpus, reclaim_by_region, swap_pages, kswapd_latency_ns,
+                vmstat_interval_ns)
+        except BaseException:
+            # Zones that were made go away, and with them what points to them.
+            memset(&self.c, 0, sizeof(self.c))
+            raise
+
+    cdef int make_zones(
+        self, list plans, object zonelists, list nids, object nr_cpus, object reclaim_by_region, object swap_pages,
+        object kswapd_latency_ns, object vmstat_interval_ns
+    ) except -1:
         cdef pasr_memzone_t *mz
         cdef MemoryZone zone
         cdef uint16_t *entry
         cdef uint64_t block
         cdef uint32_t i, which, slot
-        if self.first is not None:
-            raise RuntimeError("this simulation has its zones already")
         zones = []
         for plan in plans:
             zone = MemoryZone(**plan.options)
@@ -150,10 +166,11 @@ cdef class MemoryBase:
         self.plan = bytes.fromhex(digest_of(repr((
             [plan[1:] for plan in plans], sorted(zonelists.items()), list(nids), nr_cpus, bool(reclaim_by_region),
             swap_pages, kswapd_latency_ns, vmstat_interval_ns)).encode()))
-        self.zones = tuple(zones)
         self.nodes = {nid: number for number, nid in enumerate(nids)}
         self.first_nid = nids[0]
+        self.zones = tuple(zones)
         self.first = zones[0]
+        return 0
 
     cdef int bind(self, list zones, bint reclaim_by_region) except -1:
         """Map the tables: once to count, once to point into them."""

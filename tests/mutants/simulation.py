@@ -383,4 +383,11 @@ MUTANTS = [
         "a stream takes large blocks across the low watermark",
         MACHINE,
     ),
+    Mutant(
+        "_core/memorybase.pyx",
+        "            memset(&self.c, 0, sizeof(self.c))\n            raise",
+        "            raise",
+        "a set-up that fails leaves pointers to zones that are gone",
+        REFUSALS,
+    ),
 ]
