@@ -343,9 +343,9 @@ MUTANTS = [
     ),
     Mutant(
         "_core/memoryimage.pyx",
-        " or mz.states[entry.idx] != PASR_PAGE_UNMOVABLE:",
-        ":",
-        "a snapshot may name a block twice",
+        "        if entry.state == PASR_PAGE_UNMOVABLE or entry.state >= PASR_NR_PAGE_STATES:",
+        "        if entry.state == PASR_PAGE_UNMOVABLE:",
+        "a snapshot may hold a state that does not exist",
         "tests/test_simulation_states.py",
     ),
     Mutant(
