@@ -184,6 +184,18 @@ class TestLists:
             pfn for i, pfn in enumerate(pfns[:64]) if i not in (0, 5, 9)
         ] + [pfns[0]]
 
+    @pytest.mark.parametrize("state", ["clean", "movable", "pinned"])
+    def test_a_stream_forgets_any_state(self, state):
+        sim = simulation()
+        slots = sim.alloc_batch(np.zeros(2, np.uint8))
+        pfn = int(slots[0])
+        sim.set_page_states(slots[:1], state)
+        ops = np.zeros(2, pa.OP_DTYPE)
+        ops["op"], ops["slot"] = 1, [0, 1]
+        assert sim.run(ops, slots) == 0
+        assert sim.page_state(pfn) == "unmovable"
+        sim.check()
+
     def test_page_cache_goes_before_anonymous_memory(self):
         sim = simulation(kswapd_latency_ns=LATER, swap_pages=100)
         pfns = take_all(sim)

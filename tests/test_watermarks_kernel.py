@@ -62,6 +62,15 @@ class TestFirstPass:
         assert sim.run(ops, np.zeros(1, np.int64)) == 0
         assert sim.counters()["slow"] == 1
 
+    def test_a_stream_takes_no_large_block_across_the_low_watermark(self):
+        ops = np.zeros(1, pa.OP_DTYPE)
+        ops["order"], ops["migratetype"] = 6, 1
+        for above, slow in ((64, 0), (63, 1)):
+            sim = simulation()
+            fill(sim, marks(sim).low + above)
+            assert sim.run(ops, np.zeros(1, np.int64)) == 0
+            assert sim.counters()["slow"] == slow
+
     def test_pageblocks_are_set_aside_below_the_low_watermark_only(self):
         """``ALLOC_HIGHATOMIC`` comes from ``gfp_to_alloc_flags()``, in the slow path."""
         sim = simulation(mib=256)
@@ -153,6 +162,16 @@ class TestBoost:
         assert sim.zones[0].nr_free > marks(sim).high
         exhaust(sim)
         assert marks(sim).min < sim.zones[0].nr_free <= marks(sim).min + BLOCK
+
+    def test_a_stream_minds_the_boost_as_well(self):
+        sims = [self.boosted()[0] for _ in range(2)]
+        ops = np.zeros(450, pa.OP_DTYPE)
+        ops["migratetype"] = 1
+        sims[0].run(ops, np.zeros(1, np.int64))
+        sims[1].alloc_batch(np.zeros(450, np.uint8))
+        assert sims[0].counters() == sims[1].counters()
+        assert sims[0].counters()["slow"] > 100
+        assert sims[0].digest() == sims[1].digest()
 
     def test_a_single_page_with_reserves_ignores_the_boost(self):
         """``zone_watermark_fast()``: down to half the min watermark, boosted or not."""

@@ -364,24 +364,17 @@ MUTANTS = [
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "                mz.watermarks[<int> PASR_WMARK_LOW] + mz.lowmem_reserve[highest])",
-        "                mz.watermarks[<int> PASR_WMARK_LOW])",
-        "a stream takes what is held back for others",
-        MACHINE,
-    ),
-    Mutant(
-        "_core/nodestream.pyx",
         "        likely.nr_lru[<int> PASR_LRU_FILE] | likely.nr_lru[<int> PASR_LRU_ANON]\n",
         "        likely.nr_lru[<int> PASR_LRU_FILE]\n",
         "a stream forgets states of page cache alone",
-        MACHINE,
+        RECLAIM,
     ),
     Mutant(
         "_core/nodestream.pyx",
         "z.nr_free >= first.plenty + (\n        <uint64_t> 1 << order)",
         "z.nr_free > first.plenty",
         "a stream takes large blocks across the low watermark",
-        MACHINE,
+        KERNEL,
     ),
     Mutant(
         "_core/memorybase.pyx",
