@@ -37,7 +37,9 @@ def test_share_of_the_background(load, ranks, background, with_refresh):
 
 def test_a_longer_row_cycle_is_what_parts_have():
     """46.16 ns are more than 55 cycles, so a part needs 56: one cell of the table is 0.1 % lower then."""
-    shares = [pa.dram.channel_power(part, load=0.25, ranks=4).idle_share for part in (DDR4, NEAREST)]
+    shares = [
+        pa.dram.channel_power(part, load=0.25, ranks=4).idle_share for part in (DDR4, NEAREST)
+    ]
     assert [round(100 * share, 2) for share in shares] == [87.45, 87.54]
 
 

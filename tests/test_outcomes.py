@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pasralloc import Zone
 from pasralloc.outcomes import (
     ebizzy,
     hierarchy,
@@ -90,6 +91,17 @@ def test_a_search_takes_two_words():
     for key, value in outcome.published.items():
         assert outcome.ours[key] == value
     assert set(outcome.ours["ns_per_free"]) == {64, 512, 4096}
+    assert all(outcome.checks.values()), outcome.checks
+
+
+def test_lists_without_region_order_have_no_maps_to_search(monkeypatch):
+    monkeypatch.setattr(
+        regionsearch,
+        "_zone",
+        lambda nr: Zone(nr * 1024, region_pages=1024, placement="linux", pageblock_order=10),
+    )
+    checks = regionsearch.run().checks
+    assert not checks["leaf bits name the regions that have blocks"]
 
 
 class TestEbizzy:

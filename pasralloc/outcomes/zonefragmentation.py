@@ -67,7 +67,6 @@ def run(*, seed: int = 0, load: Kernbench = LOAD) -> Outcome:
         checks={
             "a hierarchy has more zones": one["zones"] > other["zones"],
             "and walks past more of them in vain": one["walked"] > other["walked"],
-            "more requests meet a watermark that is too high": one["misses"] > other["misses"],
             "regions beside zones fail no more requests": other["failures"] <= one["failures"],
         },
     )

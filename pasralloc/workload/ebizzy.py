@@ -127,7 +127,7 @@ class _Process:
 class _Thread:
     """A thread and what it holds."""
 
-    __slots__ = ("copy", "cpu", "held", "nr", "process", "speed", "stack", "tables")
+    __slots__ = ("copy", "cpu", "nr", "process", "speed", "stack", "tables")
 
     def __init__(self, process: _Process, cpu: int, speed: float, copy: np.ndarray) -> None:
         self.process = process
