@@ -261,7 +261,7 @@ def test_what_is_odd_is_shown_in_the_quality_block(file):
         (["--region", "6MiB"], "region_pages must be a multiple of 1024, got 1536"),
         (["--memory", "1GiB"], "memory_pages must be at least the 6553600 that the start map covers, got 262144"),
         (["--region", "4MiB"], "more than 4096 regions: choose regions of at least 2048 pages"),
-        (["--policy", "sort"], "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v3', got 'sort'; did you mean 'sorted'?"),
+        (["--policy", "sort"], "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v2', 'sorted-v3', 'sorted-v4', got 'sort'; did you mean 'sorted'?"),
         (["--start", "later"], "'later' is not one of 'recorded', 'booted'"),
         (["--start-map", "/nowhere"], "'/nowhere' does not exist"),
         (["--migratetypes", "a,b"], "unknown migratetype 'a' in 'a,b'"),

@@ -73,8 +73,8 @@ START = pa.StartMap([1024, 1024, 1024, 1024], [FREE, MOVABLE, CACHE, ABSENT])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"policy": "sorter"}, "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v3', got 'sorter'; did you mean 'sorted'?"),
-        ({"policy": "x"}, "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v3', got 'x'"),
+        ({"policy": "sorter"}, "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v2', 'sorted-v3', 'sorted-v4', got 'sorter'; did you mean 'sorted'?"),
+        ({"policy": "x"}, "policy must be one of 'linux', 'hierarchy', 'sorted', 'sorted-v2', 'sorted-v3', 'sorted-v4', got 'x'"),
         ({"start": "now"}, "start must be one of 'recorded', 'booted', got 'now'"),
         ({"region_pages": 1000}, "region_pages must be a multiple of 1024, got 1000"),
         ({"region_pages": 0}, "region_pages must be a multiple of 1024, got 0"),

@@ -3,6 +3,7 @@
 import pytest
 
 import pasralloc as pa
+from pasralloc.policy.evacuation import Evacuation
 from pasralloc.policy.presets import PRESETS, with_cpus
 
 
@@ -14,14 +15,20 @@ def test_what_each_preset_stands_for():
             policy.hierarchy,
             policy.kernel,
             policy.quirks,
+            policy.evacuation,
         )
         for name, policy in PRESETS.items()
     }
     assert table == {
-        "linux": ("linux", None, False, "6.12", "fixed"),
-        "hierarchy": ("linux", None, True, "6.12", "fixed"),
-        "sorted": ("sorted", None, False, "6.12", "fixed"),
-        "sorted-v3": ("biased", "when-dry", False, "6.12", "fixed"),
+        "linux": ("linux", None, False, "6.12", "fixed", None),
+        "hierarchy": ("linux", None, True, "6.12", "fixed", None),
+        "sorted": ("sorted", None, False, "6.12", "fixed", None),
+        "sorted-v2": ("sorted", None, False, "6.12", "fixed", Evacuation(trigger="handshake")),
+        "sorted-v3": ("biased", "when-dry", False, "6.12", "fixed", None),
+        "sorted-v4": (
+            *("biased", "when-dry", False, "6.12", "fixed"),
+            Evacuation(trigger="free", order="ascending"),
+        ),
     }
 
 

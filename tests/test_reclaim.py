@@ -163,7 +163,7 @@ class TestKswapd:
             if batched:
                 sim.free_batch(pfns[:2], now_ns=100)
             else:
-                with pytest.raises(pa.InvalidFree, match="already free"):
+                with pytest.raises(pa.InvalidFree, match="was reclaimed"):
                     sim.free(int(pfns[0]), now_ns=100)
             assert pfns_reclaimed(sim) == [int(pfns[0])]
             assert sim.now_ns == 100
@@ -177,7 +177,7 @@ class TestLists:
         sim.set_page_states(pfns[:64], "clean")
         sim.set_page_states(pfns[:1], "clean")
         sim.set_page_states(pfns[5:6], "pinned")
-        sim.set_page_states(pfns[9:10], "unmovable")
+        sim.set_page_states(pfns[9:10], "unknown")
         with pytest.raises(pa.OutOfMemory):
             sim.alloc()
         assert pfns_reclaimed(sim) == [
@@ -193,7 +193,7 @@ class TestLists:
         ops = np.zeros(2, pa.OP_DTYPE)
         ops["op"], ops["slot"] = 1, [0, 1]
         assert sim.run(ops, slots) == 0
-        assert sim.page_state(pfn) == "unmovable"
+        assert sim.page_state(pfn) == "unknown"
         sim.check()
 
     def test_page_cache_goes_before_anonymous_memory(self):
@@ -242,7 +242,7 @@ class TestLists:
         take_all(sim)
         sim.set_page_states([whole[0], part, whole[1]], "clean")
         sim.check()
-        sim.set_page_states([part], "unmovable")
+        sim.set_page_states([part], "unknown")
         sim.check()
         sim.set_page_states([part], "clean")
         sim.free(whole[1])

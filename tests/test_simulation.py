@@ -333,7 +333,7 @@ class TestReclaim:
         sim.free(int(pfns[1]))
         sim.free_batch(pfns[2:3])
         assert [sim.page_state(int(pfn)) for pfn in pfns] == [
-            *("clean", "unmovable", "unmovable", "clean")
+            *("clean", "unknown", "unknown", "clean")
         ]
         sim.check()
 
@@ -365,7 +365,7 @@ class TestReclaim:
         ops["op"], ops["slot"] = 1, np.arange(50)
         pfns = slots.copy()
         assert sim.run(ops, slots) == 0
-        assert {sim.page_state(int(pfn)) for pfn in pfns} == {"unmovable"}
+        assert {sim.page_state(int(pfn)) for pfn in pfns} == {"unknown"}
         sim.check()
 
     def test_what_cpus_keep_comes_back_before_a_request_fails(self):

@@ -9,7 +9,7 @@ from test_simulation import machine_of, simulation
 
 import pasralloc as pa
 from pasralloc.policy.presets import CHOICES, PRESETS, Policy
-from pasralloc.sim.plan import pieces_of, plans_of
+from pasralloc.sim.plan import evacuation_plan, pieces_of, plans_of
 
 OPS = np.zeros(1, pa.OP_DTYPE)
 SLOTS = np.zeros(1, np.int64)
@@ -145,6 +145,7 @@ def test_a_set_up_that_fails_half_way_leaves_nothing_behind():
         "swap_pages": 0,
         "kswapd_latency_ns": 0,
         "vmstat_interval_ns": 0,
+        "evacuation": evacuation_plan(None),
     }
     sim = pa.Simulation.__new__(pa.Simulation)
     for lists, nids in (({(0, which): [0] for which in range(4)}, [0, 1]), ({}, [])):

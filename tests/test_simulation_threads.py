@@ -102,7 +102,7 @@ def test_a_check_in_another_thread_sees_no_call_half_way(sim):
     thread = threading.Thread(target=check)
     thread.start()
     while thread.is_alive():
-        for state in ("clean", "dirty", "unmovable"):
+        for state in ("clean", "dirty", "unknown"):
             with suppress(RuntimeError):
                 sim.set_page_states(pfns, state)
     thread.join()

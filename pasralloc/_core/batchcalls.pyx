@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 
 from pasralloc._core.batch cimport zone_alloc_batch, zone_free_batch
 from pasralloc._core.boundary cimport get_array, integers, small_integers, try_array
+from pasralloc._core.moved cimport follow_all, moment_of, moment_t
 from pasralloc._core.node cimport node_advance, zone_at
 from pasralloc._core.nodestream cimport node_alloc_batch, node_free_batch, node_run
 from pasralloc._core.nodetypes cimport PASR_NO_ZONE
@@ -83,7 +84,7 @@ cdef inline void alloc_on(
 
 
 cdef inline int free_on(
-    const target_t *target, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
+    const target_t *target, int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad
 ) noexcept nogil:
     if target.zone != NULL:
         return zone_free_batch(target.zone, target.place.cpu, pfns, orders, tags, nr, bad)
@@ -93,9 +94,12 @@ cdef inline int free_on(
 cdef inline int64_t run_on(
     const target_t *target, const pasr_op_t *ops, uint64_t nr, int64_t *slots, uint64_t nr_slots, uint64_t *nr_done
 ) noexcept nogil:
+    cdef moment_t then
     if target.zone != NULL:
         return zone_run(target.zone, target.place.cpu, ops, nr, slots, nr_slots, nr_done)
+    then = moment_of(target.place.memory)
     pass_time(target)
+    follow_all(target.place.memory, then, slots, nr_slots)
     return node_run(&target.place, ops, nr, slots, nr_slots, nr_done)
 
 

@@ -51,7 +51,7 @@ cdef inline uint32_t zone_take_bulk(
     if mode & PASR_MODE_STRADDLE:
         nr = 1                           # the rest may lie in another region, which is not the lowest
     else:
-        region_take(z, region, nr << order)
+        region_take(z, region, nr << order, migratetype)
     z.nr_free -= <uint64_t> nr << order
     i = nr
     while i < <uint32_t> 1 << (high - order):

@@ -12,12 +12,13 @@ branches that do not apply. *node* is a frame index, or a block number on the
 lists of the largest order.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+cimport cython
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t
 
 from pasralloc._core.bits cimport regionmap_clear, regionmap_prev, regionmap_set
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL,
-    pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_region_t, pasr_run_t, pasr_zone_t,
+    PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_OPENED_NONE,
+    PASR_OPENED_NOTED, pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_region_t, pasr_run_t, pasr_zone_t,
 )
 
 
@@ -40,28 +41,49 @@ cdef inline uint32_t region_of(const pasr_zone_t *z, pasr_idx_t idx, int mode) n
     return z.region_of_block[idx >> PASR_MAX_PAGE_ORDER]
 
 
-cdef inline void region_take(pasr_zone_t *z, uint32_t region, uint32_t nr_pages) noexcept nogil:
-    """Count *nr_pages* of *region* as no longer free."""
+cdef inline void region_open(pasr_zone_t *z, uint32_t region, uint32_t migratetype) noexcept nogil:
+    """Note that memory of *migratetype* is about to be taken from a region all of which was free.
+
+    Region 0 does not count, nor what cannot be moved; as long as an earlier region waits
+    to be looked at, none does.
+    """
+    regionmap_set(&z.changed_root, z.changed, region)
+    if z.opened_state != PASR_OPENED_NONE and z.opened_state != PASR_OPENED_NOTED:
+        return
+    if region != 0 and (migratetype == z.movable or migratetype == z.reclaimable or migratetype == PASR_CMA):
+        z.opened = region
+        z.opened_state = PASR_OPENED_NOTED
+        # The next free is looked at, wherever it is.
+        z.alert_used = UINT32_MAX
+
+
+cdef inline void region_take(
+    pasr_zone_t *z, uint32_t region, uint32_t nr_pages, uint32_t migratetype
+) noexcept nogil:
+    """Count *nr_pages* of *region*, from a list of *migratetype*, as no longer free."""
     cdef pasr_region_t *r = &z.regions[region]
-    if r.nr_free == r.managed:
-        regionmap_set(&z.changed_root, z.changed, region)
+    if cython.unlikely(r.nr_free == r.managed):
+        region_open(z, region, migratetype)
     r.nr_free -= nr_pages
 
 
-cdef inline void region_give(pasr_zone_t *z, uint32_t region, uint32_t nr_pages) noexcept nogil:
-    """Count *nr_pages* of *region* as free."""
+cdef inline bint region_give(pasr_zone_t *z, uint32_t region, uint32_t nr_pages) noexcept nogil:
+    """Count *nr_pages* of *region* as free, and say whether `zone_alert` has to know."""
     cdef pasr_region_t *r = &z.regions[region]
     r.nr_free += nr_pages
-    if r.nr_free == r.managed:
-        regionmap_set(&z.changed_root, z.changed, region)
+    return r.managed - r.nr_free <= z.alert_used
 
 
-cdef inline void region_credit(pasr_zone_t *z, uint32_t region, int64_t nr_pages) noexcept nogil:
+cdef inline void region_credit(
+    pasr_zone_t *z, uint32_t region, int64_t nr_pages, uint32_t migratetype
+) noexcept nogil:
     """Count pages of a region that may hold more free pages than it manages, since blocks straddle it."""
     cdef pasr_region_t *r = &z.regions[region]
     cdef bint was_empty = r.nr_free == r.managed
     r.nr_free = <uint32_t> (r.nr_free + nr_pages)
-    if was_empty != (r.nr_free == r.managed):
+    if was_empty and nr_pages < 0:
+        region_open(z, region, migratetype)
+    elif was_empty != (r.nr_free == r.managed):
         regionmap_set(&z.changed_root, z.changed, region)
 
 
@@ -140,7 +162,7 @@ cdef inline void list_add(
     cdef pasr_idx_t node = node_of(idx, order)
     if mode & PASR_MODE_STRADDLE:
         region = region_of(z, idx, mode)
-        region_credit(z, region, <int64_t> 1 << order)
+        region_credit(z, region, <int64_t> 1 << order, migratetype)
     fl.nr_blocks += 1
     if fl.head == PASR_NIL:
         z.nonempty[migratetype] |= <uint32_t> 1 << order
@@ -177,7 +199,7 @@ cdef inline pasr_idx_t list_pop(
     else:
         region[0] = region_of(z, idx_of_node(node, order), mode)
     if mode & PASR_MODE_STRADDLE:
-        region_credit(z, region[0], -(<int64_t> 1 << order))
+        region_credit(z, region[0], -(<int64_t> 1 << order), migratetype)
     return idx_of_node(node, order)
 
 
@@ -204,16 +226,16 @@ cdef inline uint32_t list_pop_run(
         out[i] = idx_of_node(node, order)
         node = links[node].next
         if mode & PASR_MODE_STRADDLE:
-            region_credit(z, region_of(z, out[i], mode), -(<int64_t> 1 << order))
+            region_credit(z, region_of(z, out[i], mode), -(<int64_t> 1 << order), migratetype)
         elif not mode & PASR_MODE_SORTED:
-            region_take(z, region_of(z, out[i], mode), <uint32_t> 1 << order)
+            region_take(z, region_of(z, out[i], mode), <uint32_t> 1 << order, migratetype)
     fl.head = node
     fl.nr_blocks -= nr
     if node == PASR_NIL:
         z.nonempty[migratetype] &= ~(<uint32_t> 1 << order)
     if mode & PASR_MODE_SORTED:
         if not mode & PASR_MODE_STRADDLE:
-            region_take(z, fl.head_region, nr << order)
+            region_take(z, fl.head_region, nr << order, migratetype)
         run.nr_blocks -= nr
         if run.nr_blocks == 0:
             regionmap_clear(&fl.root, fl.leaf, fl.head_region)
@@ -236,7 +258,7 @@ cdef inline void list_remove(
         return
     if mode & PASR_MODE_STRADDLE:
         region = region_of(z, idx, mode)
-        region_credit(z, region, -(<int64_t> 1 << order))
+        region_credit(z, region, -(<int64_t> 1 << order), migratetype)
     preceding = links[node].prev
     following = links[node].next
     links[preceding].next = following

@@ -47,6 +47,7 @@ cdef uint64_t zone_bind(pasr_zone_t *z, char *memory) noexcept nogil:
     z.regions = <pasr_region_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_region_t))
     z.region_ends = <pasr_idx_t *> carve(memory, &at, z.nr_regions, sizeof(pasr_idx_t))
     z.changed = <uint64_t *> carve(memory, &at, nr_region_words(z), sizeof(uint64_t))
+    z.attention = <uint64_t *> carve(memory, &at, nr_region_words(z), sizeof(uint64_t))
     z.extfrag = <pasr_extfrag_t *> carve(memory, &at, PASR_NR_EXTFRAG, sizeof(pasr_extfrag_t))
     z.region_of_block = <uint16_t *> carve(memory, &at, z.nr_blocks, sizeof(uint16_t))
     z.pageblocks = <uint8_t *> carve(memory, &at, nr_pageblocks(z), 1)

@@ -16,10 +16,10 @@ from pasralloc._core.types cimport PASR_MAX_PAGE_ORDER, PASR_TAG_SPLIT, pasr_idx
 
 
 cdef inline uint32_t lru_of_state(uint8_t state) noexcept nogil:
-    """List of the blocks in a state that is not unmovable."""
+    """List of the blocks in a state that is not unknown."""
     if state == PASR_PAGE_MOVABLE:
         return PASR_LRU_ANON
-    return PASR_LRU_UNEVICTABLE if state == PASR_PAGE_PINNED else PASR_LRU_FILE
+    return PASR_LRU_UNEVICTABLE if state >= <uint8_t> PASR_PAGE_PINNED else PASR_LRU_FILE
 
 
 cdef inline pasr_link_t *lru_link(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:

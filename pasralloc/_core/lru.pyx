@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from pasralloc._core.freelist cimport region_of
 from pasralloc._core.types cimport PASR_ALLOCATED, PASR_EINVAL, PASR_ENXIO, PASR_NIL, PASR_OK, pasr_block_t
-from pasralloc._core.nodetypes cimport PASR_PAGE_UNMOVABLE, pasr_lru_t
+from pasralloc._core.nodetypes cimport PASR_PAGE_UNKNOWN, pasr_lru_t
 from pasralloc._core.zone cimport block_end, head_tag, tag_order, zone_block_of
 
 
@@ -14,7 +14,7 @@ cdef inline uint32_t slot_of(const pasr_memzone_t *mz, pasr_idx_t idx) noexcept 
 
 
 cdef void lru_add(pasr_memzone_t *mz, pasr_idx_t idx, uint8_t state) noexcept nogil:
-    """Give the block at *idx*, which is on no list, a state other than unmovable; it is the youngest of its list."""
+    """Give the block at *idx*, which is on no list, a state other than unknown; it is the youngest of its list."""
     cdef uint32_t which = lru_of_state(state), slot = slot_of(mz, idx)
     cdef pasr_lru_t *lru = &mz.lru[which][slot]
     cdef pasr_link_t *link = lru_link(mz.zone, idx)
@@ -45,14 +45,14 @@ cdef void lru_remove(pasr_memzone_t *mz, pasr_idx_t idx) noexcept nogil:
     else:
         lru_link(mz.zone, link.next).prev = link.prev
     mz.nr_lru[which] -= <uint64_t> 1 << tag_order(head_tag(mz.zone, idx))
-    mz.states[idx] = PASR_PAGE_UNMOVABLE
+    mz.states[idx] = PASR_PAGE_UNKNOWN
 
 
 cdef void lru_set(pasr_memzone_t *mz, pasr_idx_t idx, uint8_t state) noexcept nogil:
     """Set the state of the allocated block at *idx*."""
-    if mz.states[idx] != PASR_PAGE_UNMOVABLE:
+    if mz.states[idx] != PASR_PAGE_UNKNOWN:
         lru_remove(mz, idx)
-    if state != PASR_PAGE_UNMOVABLE:
+    if state != PASR_PAGE_UNKNOWN:
         lru_add(mz, idx, state)
 
 

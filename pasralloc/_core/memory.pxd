@@ -2,9 +2,10 @@
 
 from libc.stdint cimport int64_t
 
-from pasralloc._core.memorybase cimport MemoryBase
+from pasralloc._core.memoryhistory cimport MemoryHistory
 
 
-cdef class Memory(MemoryBase):
+cdef class Memory(MemoryHistory):
     cdef int64_t as_time(self, object now_ns) except -1
     cdef int zone_number(self, int64_t pfn) except -1
+    cdef int pass_time(self, int64_t now) except -1

@@ -3,11 +3,11 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pasralloc._core.memorybase import MemoryBase
+from pasralloc._core.memoryhistory import MemoryHistory
 
 ALLOC_MIN_RESERVE: int
 
-class Memory(MemoryBase):
+class Memory(MemoryHistory):
     def advance(self, now_ns: SupportsIndex) -> None: ...
     def alloc(
         self,
@@ -56,12 +56,6 @@ class Memory(MemoryBase):
         cpu: SupportsIndex = 0,
         now_ns: SupportsIndex | None = None,
     ) -> int: ...
-    def take_range(
-        self, pfn: SupportsIndex, nr: SupportsIndex, migratetype: str | SupportsIndex = "movable"
-    ) -> int: ...
-    def set_pageblocks(
-        self, pfn: SupportsIndex, nr: SupportsIndex, migratetype: str | SupportsIndex
-    ) -> None: ...
     def set_page_state(self, pfn: SupportsIndex, nr: SupportsIndex, state: str) -> None: ...
     def set_page_states(self, pfns: ArrayLike, state: str) -> None: ...
     def drain(self) -> int: ...

@@ -6,13 +6,13 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint32_t, uint6
 from pasralloc._core.batchcalls cimport batch_alloc, batch_free, batch_run, target_t
 from pasralloc._core.boundary cimport as_int, get_array, integers
 from pasralloc._core.lru cimport lru_check_range, lru_set, lru_set_range
+from pasralloc._core.moved cimport follow, moment_of, moment_t
 from pasralloc._core.node cimport node_advance, node_drain, node_free, zone_at
 from pasralloc._core.nodestream cimport place_alloc
 from pasralloc._core.nodetypes cimport PASR_ALLOC_MIN_RESERVE, PASR_NO_ZONE, pasr_memzone_t
-from pasralloc._core.rangecalls cimport as_any_migratetype, retype_pages, take_pages
 from pasralloc._core.refusal cimport free_refusal
 from pasralloc._core.types cimport (
-    PASR_EINVAL, PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t, pasr_zone_t,
+    PASR_EALREADY, PASR_EINVAL, PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_OK, pasr_idx_t,
 )
 from pasralloc._core.zone cimport idx_of, pfn_of, zone_free_error, zone_spans
 
@@ -33,7 +33,7 @@ cdef enum:
 cdef int64_t MAX_TIME = <int64_t> 1 << 61
 
 
-cdef class Memory(MemoryBase):
+cdef class Memory(MemoryHistory):
     """What can be done to the memory of a simulation; see `Simulation`."""
 
     cdef int64_t as_time(self, object now_ns) except -1:
@@ -46,10 +46,25 @@ cdef class Memory(MemoryBase):
             raise ValueError(f"now_ns must not be before the present of {self.c.now_ns} ns, got {now}")
         return now
 
+    cdef int pass_time(self, int64_t now) except -1:
+        """Let time pass up to *now*; 1 if it does. Whoever is told of moves must not change anything meanwhile."""
+        if now <= self.c.now_ns:
+            return 0
+        if self.c.sink == NULL:
+            node_advance(&self.c, now)
+            return 1
+        self.turn.take()
+        try:
+            node_advance(&self.c, now)
+        finally:
+            self.turn.give_back()
+        return 1
+
     def advance(self, now_ns):
         """Let simulated time pass.
 
-        kswapd runs if it was to run by then, and of 6.12 pagesets decay once per `vmstat_interval_ns`.
+        kswapd runs if it was to run by then, of 6.12 pagesets decay once per `vmstat_interval_ns`, and
+        regions are evacuated that the policy's worker has queued.
 
         Parameters
         ----------
@@ -66,8 +81,7 @@ cdef class Memory(MemoryBase):
         cdef int64_t now = self.as_time(as_int(now_ns, "now_ns", 0, MAX_TIME))
         # After the conversion: it may run Python code that lets another thread in.
         self.turn.refuse_if_taken()
-        if now > self.c.now_ns:
-            node_advance(&self.c, now)
+        self.pass_time(now)
 
     def alloc(
         self, object order=0, object migratetype="movable", object zone=None, object nid=0, object cpu=0,
@@ -130,8 +144,7 @@ cdef class Memory(MemoryBase):
                              f" ALLOC_NOFRAGMENT (16) and ALLOC_MIN_RESERVE (32) or-ed, got {flags}")
         now = self.as_time(now_ns)
         self.turn.refuse_if_taken()
-        if now > self.c.now_ns:
-            node_advance(&self.c, now)
+        self.pass_time(now)
         pfn = place_alloc(&target.place, wanted, number, granted)
         if pfn < 0:
             raise OutOfMemory(wanted, self.first.migratetypes[number])
@@ -148,7 +161,8 @@ cdef class Memory(MemoryBase):
         cpu : int, default 0
             Whose pagesets to use.
         now_ns : int, optional
-            Time of the free; by default as late as the last.
+            Time of the free; by default as late as the last. A block that is moved as time passes is freed where it
+            is then.
 
         Raises
         ------
@@ -165,15 +179,19 @@ cdef class Memory(MemoryBase):
         cdef int64_t now = self.as_time(now_ns)
         cdef int error = PASR_ERANGE
         cdef uint32_t at = zone_at(&self.c, number)
+        cdef moment_t then
         self.turn.refuse_if_taken()
         if at != PASR_NO_ZONE:
             # A free that is refused lets no time pass.
             error = PASR_OK if now == self.c.now_ns else zone_free_error(self.c.zones[at].zone, number, wanted)
         if error == PASR_OK:
-            if now > self.c.now_ns:
-                node_advance(&self.c, now)
-            error = node_free(&self.c, on, number, wanted)
+            then = moment_of(&self.c)
+            if self.pass_time(now):
+                number = follow(&self.c, then, number)
+            error = node_free(&self.c, on, number, wanted) if number >= 0 else <int> PASR_EALREADY
         if error != PASR_OK:
+            if number < 0 and at != PASR_NO_ZONE:
+                raise InvalidFree(pfn, "it was reclaimed as time passed")
             raise InvalidFree(
                 number, "outside every zone" if at == PASR_NO_ZONE else free_refusal(
                     self.c.zones[at].zone, number, wanted, error))
@@ -234,7 +252,7 @@ cdef class Memory(MemoryBase):
         orders : array_like of int, shape (n,), optional
             What the order of each block must be.
         cpu, now_ns
-            As for `free`, for all of them; what kswapd reclaims as time passes is left out.
+            As for `free`, for all of them; what is reclaimed as time passes is left out.
 
         Raises
         ------
@@ -267,7 +285,8 @@ cdef class Memory(MemoryBase):
             As for `Zone.run`; the flags of an allocation are those of `alloc`, but for `ALLOC_MIN_RESERVE`.
         slots : ndarray of int64, shape (m,)
             Live pfns. Written by an allocation (-12, ENOMEM, if it fails), read
-            by a free.
+            by a free. As time passes up to *now_ns* they follow blocks that are moved, and become -22 (EINVAL) if
+            blocks are reclaimed.
         zone, nid, cpu, now_ns
             As for `alloc`, for all of them.
 
@@ -306,67 +325,6 @@ cdef class Memory(MemoryBase):
             raise ValueError(f"pfn {pfn:#x} lies in no zone")
         return <int> at
 
-    def take_range(self, pfn, nr, migratetype="movable"):
-        """Allocate exactly the pages ``[pfn, pfn + nr)`` of one zone, as few aligned blocks.
-
-        Parameters
-        ----------
-        pfn, nr : int
-            Range of free pages. Watermarks do not matter.
-        migratetype : str or int, default "movable"
-            What the blocks are remembered as.
-
-        Returns
-        -------
-        nr_blocks : int
-            Blocks made, as by `Zone.take_range`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit, or a page of the range is not free; nothing is changed.
-        RuntimeError
-            If another thread's call is at work.
-
-        Notes
-        -----
-        O(log) per block.
-        """
-        cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
-        cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        cdef pasr_zone_t *z = self.c.zones[self.zone_number(first)].zone
-        cdef int number = self.first.as_migratetype(migratetype)
-        self.turn.refuse_if_taken()
-        return take_pages(z, first, count, number)
-
-    def set_pageblocks(self, pfn, nr, migratetype):
-        """Give whole pageblocks of one zone another migratetype.
-
-        Parameters
-        ----------
-        pfn, nr : int
-            Range of whole pageblocks, as for `Zone.set_pageblocks`.
-        migratetype : str or int
-            Any that the zones have.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; nothing is changed.
-        RuntimeError
-            If another thread's call is at work.
-
-        Notes
-        -----
-        O(blocks of the range).
-        """
-        cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
-        cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
-        cdef pasr_zone_t *z = self.c.zones[self.zone_number(first)].zone
-        cdef int number = as_any_migratetype(migratetype, self.first.migratetypes)
-        self.turn.refuse_if_taken()
-        retype_pages(z, first, count, number)
-
     def set_page_state(self, pfn, nr, state):
         """Say what reclaim and migration may do with blocks in use.
 
@@ -374,9 +332,11 @@ cdef class Memory(MemoryBase):
         ----------
         pfn, nr : int
             Range of pages of one zone that consists of whole allocated blocks.
-        state : {"unmovable", "movable", "clean", "dirty", "pinned"}
+        state : {"unknown", "movable", "clean", "dirty", "pinned", "unevictable"}
             "movable": anonymous memory, swapped out if there is swap; "clean" and "dirty": page cache, dropped
-            at once, or written first; "pinned": not to be moved, though movable; "unmovable": as if nothing was said.
+            at once, or written first; "pinned": neither reclaimed nor moved; "unevictable": mlocked, not reclaimed, and
+            moved where evacuation is told so; "unknown": as if nothing was said. Then reclaim leaves a block
+            alone, and it can be moved if it was requested as movable.
             The blocks become the youngest of their list.
 
         Raises
@@ -417,7 +377,7 @@ cdef class Memory(MemoryBase):
         ----------
         pfns : array_like of int64, shape (n,)
             First pages of allocated blocks. They become the youngest of their list, in this order.
-        state : {"unmovable", "movable", "clean", "dirty", "pinned"}
+        state : {"unknown", "movable", "clean", "dirty", "pinned", "unevictable"}
             As for `set_page_state`.
 
         Raises

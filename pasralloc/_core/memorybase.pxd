@@ -25,7 +25,8 @@ cdef class MemoryBase:
 
     cdef int make_zones(
         self, list plans, object zonelists, list nids, object nr_cpus, object reclaim_by_region, object swap_pages,
-        object kswapd_latency_ns, object vmstat_interval_ns) except -1
+        object kswapd_latency_ns, object vmstat_interval_ns, object evacuation) except -1
+    cdef int set_evacuation(self, object plan) except -1
     cdef int bind(self, list zones, bint reclaim_by_region) except -1
     cdef list pieces(self, bytes image)
     cdef int place(self, place_t *place, object zone, object nid, object cpu) except -1

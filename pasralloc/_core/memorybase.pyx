@@ -8,29 +8,29 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from pasralloc._core.arena cimport ReadOnlyView
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.check cimport fault_t, fault_text, zone_check
 from pasralloc._core.image cimport image_fits, image_read
 from pasralloc._core.layout cimport carve
-from pasralloc._core.memoryimage cimport lru_clear, lru_fault, lru_read, lru_size, lru_write
+from pasralloc._core.evacuation cimport evacuation_collect, evacuation_enable
+from pasralloc._core.memoryimage cimport (
+    lru_clear, lru_fault, lru_read, lru_size, lru_write, worker_fits, worker_read, worker_size, worker_write,
+)
 from pasralloc._core.node cimport zone_at
 from pasralloc._core.nodetypes cimport (
-    PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_RECLAIMED, pasr_lru_t, pasr_memzone_t,
-    pasr_reclaimed_t,
+    PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_MOVES, PASR_NR_RECLAIMED, pasr_compact_control_t,
+    pasr_evacuation_t, pasr_lru_t, pasr_memzone_t, pasr_move_t, pasr_reclaimed_t,
 )
 from pasralloc._core.reserves cimport reserve_setup
 from pasralloc._core.snapshot cimport digest_of
 from pasralloc._core.types cimport PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_RULES_CLAIM, PASR_TOP_MASK
-from pasralloc._core.zone cimport idx_of
+from pasralloc._core.zone cimport idx_of, nr_region_words
 
-import numpy as np
-
-from pasralloc._core.records import PAGE_STATES, RECLAIMED_DTYPE, RECLAIMED_RECORD_DTYPE, ZONE_TYPES
+from pasralloc._core.records import PAGE_STATES, ZONE_TYPES
 from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
 
-cdef bytes MAGIC = b"PASRMEM1"
+cdef bytes MAGIC = b"PASRMEM2"
 cdef int64_t MAX_NOW = <int64_t> 1 << 61
 cdef int64_t MAX_LATER = <int64_t> 1 << 62    # with the longest latency or interval
 
@@ -41,6 +41,7 @@ ctypedef struct clock_t:
     int64_t vmstat_at_ns
     uint64_t swap_free
     uint64_t is_kswapd_due
+    int64_t period_at_ns
 
 
 @cython.final
@@ -72,7 +73,7 @@ cdef class MemoryBase:
 
     def _set_up(
         self, plans, zonelists, nids, *, nr_cpus, reclaim_by_region, swap_pages, kswapd_latency_ns,
-        vmstat_interval_ns,
+        vmstat_interval_ns, evacuation,
     ):
         """Make the zones.
 
@@ -84,6 +85,7 @@ cdef class MemoryBase:
             By nid and highest type: positions in *plans*.
         nids : sequence of int
             Of the nodes.
+        evacuation : EvacuationPlan
 
         Raises what `Zone` raises, MemoryError, and RuntimeError the second time.
         """
@@ -95,7 +97,7 @@ cdef class MemoryBase:
         try:
             self.make_zones(
                 plans, zonelists, nids, nr_cpus, reclaim_by_region, swap_pages, kswapd_latency_ns,
-                vmstat_interval_ns)
+                vmstat_interval_ns, evacuation)
         except BaseException:
             # Zones that were made go away, and with them what points to them.
             memset(&self.c, 0, sizeof(self.c))
@@ -103,7 +105,7 @@ cdef class MemoryBase:
 
     cdef int make_zones(
         self, list plans, object zonelists, list nids, object nr_cpus, object reclaim_by_region, object swap_pages,
-        object kswapd_latency_ns, object vmstat_interval_ns
+        object kswapd_latency_ns, object vmstat_interval_ns, object evacuation
     ) except -1:
         cdef pasr_memzone_t *mz
         cdef MemoryZone zone
@@ -162,14 +164,31 @@ cdef class MemoryBase:
         self.c.swap_size = self.c.swap_free = swap_pages
         self.c.kswapd_latency_ns = kswapd_latency_ns
         self.c.vmstat_interval_ns = self.c.vmstat_at_ns = vmstat_interval_ns
+        self.set_evacuation(evacuation)
         # Snapshots fit simulations that are made alike, also in what no zone knows of.
         self.plan = bytes.fromhex(digest_of(repr((
             [plan[1:] for plan in plans], sorted(zonelists.items()), list(nids), nr_cpus, bool(reclaim_by_region),
-            swap_pages, kswapd_latency_ns, vmstat_interval_ns)).encode()))
+            swap_pages, kswapd_latency_ns, vmstat_interval_ns, evacuation[:])).encode()))
         self.nodes = {nid: number for number, nid in enumerate(nids)}
         self.first_nid = nids[0]
         self.zones = tuple(zones)
         self.first = zones[0]
+        return 0
+
+    cdef int set_evacuation(self, object plan) except -1:
+        """What the evacuation worker does, once zones are made."""
+        cdef pasr_evacuation_t *evacuation = &self.c.evacuation
+        cdef pasr_compact_control_t *control = &evacuation.control
+        cdef uint32_t i
+        evacuation.trigger = plan.trigger
+        evacuation.max_used = plan.max_used
+        evacuation.is_ascending = plan.is_ascending
+        evacuation.latency_ns = plan.latency_ns
+        evacuation.period_ns = evacuation.period_at_ns = plan.period_ns
+        (control.drops_clean, control.moves_unevictable, control.drains, control.max_tries,
+         control.targets) = plan.control
+        for i in range(self.c.nr_zones):
+            evacuation_enable(&self.c, &self.c.zones[i])
         return 0
 
     cdef int bind(self, list zones, bint reclaim_by_region) except -1:
@@ -186,8 +205,10 @@ cdef class MemoryBase:
                 arena, &at, <uint64_t> self.c.nr_nodes * PASR_MAX_NR_ZONES * (self.c.nr_zones + 1), sizeof(uint16_t))
             self.c.zone_of_block = <uint16_t *> part(arena, &at, self.c.nr_blocks, sizeof(uint16_t))
             self.c.reclaimed = <pasr_reclaimed_t *> part(arena, &at, PASR_NR_RECLAIMED, sizeof(pasr_reclaimed_t))
+            self.c.moves = <pasr_move_t *> part(arena, &at, PASR_NR_MOVES, sizeof(pasr_move_t))
             for i in range(self.c.nr_zones):
                 zone = zones[i]
+                queued = part(arena, &at, nr_region_words(&zone.c), sizeof(uint64_t))
                 nr_slots = zone.c.nr_regions if reclaim_by_region else 1
                 for which in range(PASR_NR_LRU_LISTS):
                     lru = part(arena, &at, nr_slots, sizeof(pasr_lru_t))
@@ -196,6 +217,7 @@ cdef class MemoryBase:
                 states = part(arena, &at, <uint64_t> zone.c.nr_blocks << PASR_MAX_PAGE_ORDER, 1)
                 if arena is not None:
                     self.c.zones[i].states = <uint8_t *> states
+                    self.c.zones[i].queued = <uint64_t *> queued
                     self.c.zones[i].nr_lru_slots = nr_slots
             if arena is not None:
                 break
@@ -248,8 +270,8 @@ cdef class MemoryBase:
 
         Returns
         -------
-        state : {"unmovable", "movable", "clean", "dirty", "pinned"}
-            "unmovable" of what nothing was said about, and of what is not in use.
+        state : {"unknown", "movable", "clean", "dirty", "pinned", "unevictable"}
+            "unknown" of what nothing was said about, and of what is not in use.
 
         Raises
         ------
@@ -262,51 +284,6 @@ cdef class MemoryBase:
             raise ValueError(f"pfn {number:#x} lies in no zone")
         self.turn.refuse_if_taken()
         return PAGE_STATES[self.c.zones[at].states[idx_of(self.c.zones[at].zone, number)]]
-
-    def counters(self):
-        """What happened so far, by name: dict of str to int.
-
-        *slow*: requests that found every zone below its low watermark; *walked*: zones tried
-        in vain; *failures*: requests without memory; *kswapd_runs*, *direct_runs*: how often reclaim
-        ran; of all zones together *misses*, requests that went on because of a watermark, and
-        the pages *scanned*, *kswapd* and *direct* (reclaimed by either), *written* and *swapped*.
-        """
-        cdef const pasr_memzone_t *mz
-        cdef uint32_t i
-        totals = dict.fromkeys(("misses", "scanned", "kswapd", "direct", "written", "swapped"), 0)
-        for i in range(self.c.nr_zones):
-            mz = &self.c.zones[i]
-            totals["misses"] += mz.nr_misses
-            totals["scanned"] += mz.nr_scanned
-            totals["kswapd"] += mz.nr_kswapd
-            totals["direct"] += mz.nr_direct
-            totals["written"] += mz.nr_written
-            totals["swapped"] += mz.nr_swapped
-        return {
-            "slow": self.c.nr_slow, "walked": self.c.nr_walked, "failures": self.c.nr_failures,
-            "kswapd_runs": self.c.nr_kswapd_runs, "direct_runs": self.c.nr_direct_runs, **totals,
-            "reclaimed_blocks": self.c.nr_reclaimed}
-
-    def reclaimed(self):
-        """Blocks that reclaim freed: whoever knows them by their pfn must forget them.
-
-        Returns
-        -------
-        blocks : ndarray of RECLAIMED_DTYPE, shape (n,)
-            *pfn*, *order* and *state* (2 for page cache, 1 for anonymous memory, which is in
-            swap now), the oldest first. The last 65,536; how many there were in all is
-            ``counters()["reclaimed_blocks"]``.
-        """
-        cdef uint64_t nr = self.c.nr_reclaimed
-        self.turn.refuse_if_taken()
-        if self.first is None:
-            return np.empty(0, RECLAIMED_DTYPE)
-        records = np.frombuffer(
-            ReadOnlyView.create(self, self.c.reclaimed, PASR_NR_RECLAIMED * sizeof(pasr_reclaimed_t)),
-            RECLAIMED_RECORD_DTYPE)
-        at = nr % PASR_NR_RECLAIMED
-        records = np.concatenate([records[at:], records[:at]]) if nr > PASR_NR_RECLAIMED else records[:nr]
-        return records.astype(RECLAIMED_DTYPE)
 
     def check(self):
         """Check every invariant of every zone, and of the states of blocks.
@@ -341,18 +318,23 @@ cdef class MemoryBase:
         cdef list parts = [MAGIC, self.plan]
         cdef ZoneBase zone
         cdef uint32_t i
-        cdef bytes piece
+        cdef bytes piece, worker
         clock.now_ns = self.c.now_ns
         clock.kswapd_at_ns = self.c.kswapd_at_ns
         clock.vmstat_at_ns = self.c.vmstat_at_ns
         clock.swap_free = self.c.swap_free
         clock.is_kswapd_due = self.c.is_kswapd_due
+        clock.period_at_ns = self.c.evacuation.period_at_ns
+        # What zones have noted so far is queued at the present time.
+        evacuation_collect(&self.c)
         parts.append(PyBytes_FromStringAndSize(<char *> &clock, sizeof(clock)))
         for i in range(self.c.nr_zones):
             zone = self.zones[i]
             piece = PyBytes_FromStringAndSize(NULL, lru_size(&self.c.zones[i]))
             lru_write(&self.c.zones[i], PyBytes_AsString(piece))
-            for part_ in (bytes([self.c.zones[i].wants_kswapd]), piece, zone.image_in_turn()):
+            worker = PyBytes_FromStringAndSize(NULL, worker_size(&self.c.zones[i]))
+            worker_write(&self.c.zones[i], PyBytes_AsString(worker))
+            for part_ in (worker, piece, zone.image_in_turn()):
                 parts += [len(part_).to_bytes(8, "little"), part_]
         return b"".join(parts)
 
@@ -362,7 +344,8 @@ cdef class MemoryBase:
         cdef Py_ssize_t at = len(head) + <Py_ssize_t> sizeof(clock_t)
         cdef list found = []
         cdef ZoneBase zone
-        cdef bytes piece
+        cdef bytes piece, worker
+        cdef uint32_t i
         cdef clock_t clock
         if len(image) < at or not image.startswith(head):
             return None
@@ -371,9 +354,12 @@ cdef class MemoryBase:
             return None
         if not 0 <= clock.kswapd_at_ns <= MAX_LATER or not 0 <= clock.vmstat_at_ns <= MAX_LATER:
             return None
+        if not 0 <= clock.period_at_ns <= MAX_LATER:
+            return None
         if clock.swap_free > self.c.swap_size or clock.is_kswapd_due > 1:
             return None
-        for zone in self.zones:
+        for i in range(self.c.nr_zones):
+            zone = self.zones[i]
             for _ in range(3):
                 nr = int.from_bytes(image[at:at + 8], "little")
                 at += 8
@@ -382,7 +368,10 @@ cdef class MemoryBase:
                 found.append(image[at:at + nr])
                 at += nr
             piece = found[len(found) - 1]
-            if len(found[len(found) - 3]) != 1 or not image_fits(&zone.c, PyBytes_AsString(piece), len(piece)):
+            worker = found[len(found) - 3]
+            if not worker_fits(&self.c.zones[i], PyBytes_AsString(worker), len(worker), MAX_LATER):
+                return None
+            if not image_fits(&zone.c, PyBytes_AsString(piece), len(piece)):
                 return None
         return found if at == len(image) else None
 
@@ -400,13 +389,14 @@ cdef class MemoryBase:
         self.c.vmstat_at_ns = clock.vmstat_at_ns
         self.c.swap_free = clock.swap_free
         self.c.is_kswapd_due = clock.is_kswapd_due != 0
+        self.c.evacuation.period_at_ns = clock.period_at_ns
         for i in range(self.c.nr_zones):
             zone = self.zones[i]
             lru = pieces[3 * i + 1]
             lru_clear(&self.c.zones[i])
             image_read(&zone.c, PyBytes_AsString(pieces[3 * i + 2]))
             zone.forget_changes()
-            self.c.zones[i].wants_kswapd = pieces[3 * i][0] != 0
+            worker_read(&self.c.zones[i], PyBytes_AsString(pieces[3 * i]))
             is_sound = lru_read(&self.c.zones[i], PyBytes_AsString(lru), len(lru)) and is_sound
         return 0 if is_sound else 1
 

@@ -2,10 +2,11 @@
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
+from pasralloc._core.evacuation cimport evacuation_collect, evacuation_run
 from pasralloc._core.lru cimport lru_remove
 from pasralloc._core.nodetypes cimport (
-    PASR_ALLOC_MIN_RESERVE, PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_PAGE_UNMOVABLE, PASR_WMARK_LOW,
-    PASR_WMARK_MIN, PASR_ZONE_DMA32, PASR_ZONE_NORMAL,
+    PASR_ALLOC_MIN_RESERVE, PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_PAGE_UNKNOWN, PASR_WMARK_LOW,
+    PASR_TRIGGER_NONE, PASR_WMARK_MIN, PASR_ZONE_DMA32, PASR_ZONE_NORMAL,
 )
 from pasralloc._core.pcp cimport pcp_alloc, pcp_decay, pcp_drain, pcp_free
 from pasralloc._core.reclaim cimport SWAP_CLUSTER_MAX, kswapd_run, reclaim_pages
@@ -209,7 +210,7 @@ cdef int node_free(pasr_memory_t *m, uint32_t cpu, int64_t pfn, int order) noexc
         return PASR_ERANGE
     mz = &m.zones[at]
     if mz.nr_lru[<int> PASR_LRU_FILE] | mz.nr_lru[<int> PASR_LRU_ANON] | mz.nr_lru[<int> PASR_LRU_UNEVICTABLE]:
-        if mz.states[idx_of(mz.zone, pfn)] != PASR_PAGE_UNMOVABLE:
+        if mz.states[idx_of(mz.zone, pfn)] != PASR_PAGE_UNKNOWN:
             error = zone_free_error(mz.zone, pfn, order)
             if error != PASR_OK:
                 return error
@@ -239,13 +240,15 @@ cdef bint decay_all(pasr_memory_t *m) noexcept nogil:
 
 
 cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
-    """Let time pass up to *now_ns*: kswapd runs if it was to run by then, and pagesets decay."""
+    """Let time pass up to *now_ns*: kswapd runs if it was to run by then, pagesets decay, regions are evacuated."""
     cdef int64_t nr
+    evacuation_collect(m)
     m.now_ns = now_ns
     node_settle(m)
-    if m.vmstat_interval_ns == 0 or now_ns < m.vmstat_at_ns:
-        return
-    nr = (now_ns - m.vmstat_at_ns) // m.vmstat_interval_ns + 1
-    m.vmstat_at_ns += nr * m.vmstat_interval_ns
-    while nr != 0 and decay_all(m):
-        nr -= 1
+    if m.vmstat_interval_ns != 0 and now_ns >= m.vmstat_at_ns:
+        nr = (now_ns - m.vmstat_at_ns) // m.vmstat_interval_ns + 1
+        m.vmstat_at_ns += nr * m.vmstat_interval_ns
+        while nr != 0 and decay_all(m):
+            nr -= 1
+    if m.evacuation.trigger != PASR_TRIGGER_NONE:
+        evacuation_run(m)

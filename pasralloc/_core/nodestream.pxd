@@ -21,7 +21,7 @@ cdef void node_alloc_batch(
     const place_t *place, const uint8_t *orders, const uint8_t *migratetypes, uint64_t nr, int64_t *out
 ) noexcept nogil
 cdef int node_free_batch(
-    const place_t *place, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad,
+    const place_t *place, int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad,
     int64_t now_ns
 ) noexcept nogil
 cdef int64_t node_run(

@@ -5,6 +5,7 @@ from libc.stdint cimport UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint6
 
 from pasralloc._core.batch cimport AHEAD, mark_block, unmark_block
 from pasralloc._core.bits cimport __builtin_prefetch
+from pasralloc._core.moved cimport follow_all, moment_of, moment_t
 from pasralloc._core.node cimport (
     avoids_fragments, node_advance, node_alloc, node_free, node_settle, want_kswapd, zone_at, zonelist_of,
 )
@@ -57,11 +58,15 @@ cdef void node_alloc_batch(
 
 
 cdef int node_free_batch(
-    const place_t *place, const int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad,
+    const place_t *place, int64_t *pfns, const uint8_t *orders, uint8_t *tags, uint64_t nr, uint64_t *bad,
     int64_t now_ns
 ) noexcept nogil:
-    """Free all of *pfns* in order, or none; as `zone_free_batch`. If that is later, it happens at *now_ns*."""
+    """Free all of *pfns* in order, or none; as `zone_free_batch`. If that is later, it happens at *now_ns*.
+
+    Then *pfns* follow blocks that are moved as time passes.
+    """
     cdef pasr_memory_t *m = place.memory
+    cdef moment_t then = moment_of(m)
     cdef uint64_t i, nr_marked = nr
     cdef uint32_t at
     cdef int error = PASR_OK
@@ -87,6 +92,7 @@ cdef int node_free_batch(
         unmark_block(m.zones[zone_at(m, pfns[i])].zone, pfns[i], tags[i])
     if now_ns > m.now_ns:
         node_advance(m, now_ns)
+        follow_all(m, then, pfns, nr)
     for i in range(nr):
         if i + AHEAD < nr:
             prefetch(m, pfns[i + AHEAD], True)

@@ -158,7 +158,7 @@ cdef int64_t zone_take_range(
         half = <uint32_t> 1 << order
         z.nr_free -= half
         if not z.mode & PASR_MODE_STRADDLE:
-            region_take(z, region, half)
+            region_take(z, region, half, block.migratetype)
         idx += half
         nr -= half
         nr_taken += 1

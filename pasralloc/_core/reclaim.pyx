@@ -21,6 +21,7 @@ cdef void reclaim_block(
     entry.pfn = pfn_of(mz.zone, idx)
     entry.order = <uint8_t> order
     entry.state = mz.states[idx]
+    entry.nr_moves = <uint32_t> m.nr_moves
     m.nr_reclaimed += 1
     lru_remove(mz, idx)
     pcp_free(mz.zone, cpu, entry.pfn, -1)

@@ -71,10 +71,61 @@ class ZonePlan(NamedTuple):
     nr_reserve: int  # RESERVE pageblocks to set aside
 
 
+class EvacuationPlan(NamedTuple):
+    """What the evacuation worker of a simulation does."""
+
+    trigger: int  # position in EVACUATION_TRIGGERS
+    max_used: int  # pages
+    is_ascending: bool
+    latency_ns: int
+    period_ns: int
+    control: tuple[bool, bool, bool, int, int]  # as `pasr_compact_control_t` has them
+
+
+class Evacuated(NamedTuple):
+    """What the evacuation of a region, or of a range, did and met; pages, if not said otherwise."""
+
+    moved: int
+    dropped: int  # clean page cache
+    failed: int  # could have been moved, but no free block was found
+    aborted: bool  # the walk ended early
+    complete: bool  # all pages are free
+    complete_after_drain: bool  # all pages are free but those on pagesets
+    reason: str | None  # why it is not complete
+    unmovable: int
+    pinned: int
+    cached: int  # were on pagesets
+
+
+EVACUATION_TRIGGERS = ("manual", "free", "handshake", "periodic")
+EVACUATION_TARGETS = ("lower-regions", "other-regions")
+
+# By enum pasr_holder: why a region is in use still.
+HOLDERS = (
+    None,
+    "pages on per-CPU lists",
+    "no free page in a lower region",
+    "unmovable pages",
+    "pinned pages",
+    "no free block that is large enough",
+    "refused by the sink",
+)
+
 ZONE_TYPES = ("DMA", "DMA32", "Normal", "Movable")
 
 # By enum pasr_page_state.
-PAGE_STATES = ("unmovable", "movable", "clean", "dirty", "pinned")
+PAGE_STATES = ("unknown", "movable", "clean", "dirty", "pinned", "unevictable")
+
+HELD_DTYPE = np.dtype([("unmovable", "i8"), ("pinned", "i8"), ("movable", "i8"), ("cached", "i8")])
+MOVE_DTYPE = np.dtype([("old_pfn", "i8"), ("new_pfn", "i8"), ("order", "u1")])
+MOVE_RECORD_DTYPE = np.dtype(
+    {
+        "names": ["old_pfn", "new_pfn", "order"],
+        "formats": ["i8", "i8", "u1"],
+        "offsets": [0, 8, 16],
+        "itemsize": 24,
+    }
+)
 
 RECLAIMED_DTYPE = np.dtype([("pfn", "i8"), ("order", "u1"), ("state", "u1")])
 RECLAIMED_RECORD_DTYPE = np.dtype(

@@ -51,6 +51,10 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_MODE_BIASED
         PASR_MODE_PARKING
         PASR_MODE_LOWEST
+        PASR_OPENED_OFF
+        PASR_OPENED_NONE
+        PASR_OPENED_NOTED
+        PASR_OPENED_READY
         PASR_RULES_STEAL
         PASR_RULES_CLAIM
         PASR_OP_ALLOC
@@ -121,6 +125,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         pasr_idx_t *region_ends
         uint64_t *changed
         uint64_t changed_root
+        uint64_t *attention
+        uint64_t attention_root
         pasr_extfrag_t *extfrag
         uint64_t nr_extfrag
         pasr_pageset_t *pagesets
@@ -138,6 +144,10 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint32_t nr_blocks
         uint32_t nr_regions
         uint32_t region_bias
+        uint32_t alert_used
+        uint32_t notify_used
+        uint32_t opened
+        uint8_t opened_state
         uint32_t nr_cpus
         uint32_t pcp_batch
         uint32_t pcp_high_min

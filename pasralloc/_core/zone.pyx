@@ -3,9 +3,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memset
 
+from pasralloc._core.bits cimport regionmap_set
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_ALLOCATED, PASR_CACHED, PASR_CMA, PASR_EALREADY, PASR_EDOM, PASR_EINVAL, PASR_ENXIO, PASR_ERANGE,
-    PASR_FREE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_OK, PASR_RULES_CLAIM,
+    PASR_FREE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_OK, PASR_OPENED_NOTED,
+    PASR_OPENED_READY, PASR_RULES_CLAIM,
 )
 
 
@@ -15,7 +17,7 @@ cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil:
     All pageblocks start as *movable*, as at the boot of Linux.
     """
     cdef uint32_t block, order, migratetype, cpu, i, region = 0
-    z.nr_free = z.managed = z.nr_highatomic = z.watermark_boost = z.changed_root = z.nr_extfrag = 0
+    z.nr_free = z.managed = z.nr_highatomic = z.watermark_boost = z.changed_root = z.attention_root = z.nr_extfrag = 0
     for block in range(z.nr_blocks):
         while region + 1 < z.nr_regions and (
                 (<uint64_t> block << PASR_MAX_PAGE_ORDER) + z.region_bias >= z.region_ends[region]):
@@ -64,6 +66,24 @@ cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept n
         order = tag_order(tag)
     found.order = <uint8_t> order
     return found
+
+
+cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx, uint32_t nr_uncounted) noexcept nogil:
+    """Look at a free that leaves few pages of its region in use, or that comes after a region was opened.
+
+    The pages at *idx* are back already, but for *nr_uncounted* of a region that counts with its lists.
+    """
+    cdef int64_t used = <int64_t> z.regions[region].managed - z.regions[region].nr_free - nr_uncounted
+    cdef uint32_t migratetype
+    if z.opened_state == PASR_OPENED_NOTED:
+        z.opened_state = PASR_OPENED_READY
+        z.alert_used = z.notify_used
+    if used == 0 and nr_uncounted == 0:
+        regionmap_set(&z.changed_root, z.changed, region)
+    if region != 0 and 0 < used <= z.notify_used:
+        migratetype = pageblock_type(z, idx)
+        if migratetype == z.movable or migratetype == z.reclaimable:
+            regionmap_set(&z.attention_root, z.attention, region)
 
 
 cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil:

@@ -94,7 +94,8 @@ cdef class ZoneBase:
 
     cdef void forget_changes(self) noexcept:
         memset(self.c.changed, 0, nr_region_words(&self.c) * sizeof(uint64_t))
-        self.c.changed_root = 0
+        memset(self.c.attention, 0, nr_region_words(&self.c) * sizeof(uint64_t))
+        self.c.changed_root = self.c.attention_root = 0
 
     cdef int enter(self) except -1:
         """Own the zone, so that the GIL may be released."""

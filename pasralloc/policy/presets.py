@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pasralloc.choices import unknown
+from pasralloc.policy.evacuation import Evacuation
 from pasralloc.sizing import Pagesets
 
 CHOICES: dict[str, tuple[object, ...]] = {
@@ -42,6 +43,8 @@ class Policy:
     reclaim : {"region-blind", "high-region-first"}
         Whether reclaim takes the oldest page of a zone, or the oldest of the highest region that
         has any. Of machines only.
+    evacuation : Evacuation, optional
+        When regions are evacuated; by default only when a call says so. Of machines only.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Policy:
     pagesets: Pagesets | None = None
     hierarchy: bool = False
     reclaim: str = "region-blind"
+    evacuation: Evacuation | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -73,6 +77,8 @@ class Policy:
         ]
         if self.region_allocator is not None and self.placement == "linux":
             problems.append("a region_allocator needs lists in region order, got placement='linux'")
+        if not isinstance(self.evacuation, Evacuation | None):
+            problems.append(f"evacuation must be an Evacuation or None, got {self.evacuation!r}")
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -83,7 +89,14 @@ PRESETS = {
         Policy(name="linux", placement="linux"),
         Policy(name="hierarchy", placement="linux", hierarchy=True),
         Policy(name="sorted", placement="sorted"),
+        Policy(name="sorted-v2", placement="sorted", evacuation=Evacuation(trigger="handshake")),
         Policy(name="sorted-v3", placement="biased", region_allocator="when-dry"),
+        Policy(
+            name="sorted-v4",
+            placement="biased",
+            region_allocator="when-dry",
+            evacuation=Evacuation(trigger="free", order="ascending"),
+        ),
     )
 }
 

@@ -6,11 +6,17 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pasralloc._core.records import ZonePlan
+from pasralloc._core.records import (
+    EVACUATION_TARGETS,
+    EVACUATION_TRIGGERS,
+    EvacuationPlan,
+    ZonePlan,
+)
 from pasralloc.machine import watermarks as formulas
 from pasralloc.machine.machine import Machine
 from pasralloc.machine.ranges import intersect, subtract
 from pasralloc.machine.topology import ZONE_NAMES, MemoryRegion, ZoneSpan
+from pasralloc.policy.evacuation import Evacuation
 from pasralloc.policy.presets import Policy
 from pasralloc.sizing import Pagesets
 
@@ -144,3 +150,23 @@ def plans_of(
             )
         )
     return plans
+
+
+def evacuation_plan(evacuation: Evacuation | None) -> EvacuationPlan:
+    """Spell a policy out for the kernel; without one only calls evacuate."""
+    if evacuation is None:
+        evacuation = Evacuation(trigger="manual")
+    return EvacuationPlan(
+        EVACUATION_TRIGGERS.index(evacuation.trigger),
+        evacuation.max_used,
+        evacuation.order == "ascending",
+        evacuation.latency_ns,
+        evacuation.period_ns,
+        (
+            evacuation.drop_clean,
+            evacuation.move_unevictable,
+            evacuation.drain,
+            evacuation.max_tries,
+            EVACUATION_TARGETS.index(evacuation.targets),
+        ),
+    )

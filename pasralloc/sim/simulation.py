@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pasralloc import __version__
-from pasralloc._core.memory import Memory
+from pasralloc._core.memoryranges import MemoryRanges
 from pasralloc.machine.machine import Machine
 from pasralloc.policy.presets import Policy, policy_of
-from pasralloc.sim.plan import pieces_of, plans_of, zonelists_of
+from pasralloc.sim.plan import evacuation_plan, pieces_of, plans_of, zonelists_of
 from pasralloc.sizing import Pagesets, check_range
 
 REGION_DTYPE = np.dtype(
@@ -31,7 +31,7 @@ SECOND_NS = 1_000_000_000
 MAX_NS = 1 << 61
 
 
-class Simulation(Memory):
+class Simulation(MemoryRanges):
     """Memory of a machine under an allocator policy.
 
     Parameters
@@ -121,6 +121,7 @@ class Simulation(Memory):
             swap_pages=swap_pages,
             kswapd_latency_ns=kswapd_latency_ns,
             vmstat_interval_ns=vmstat_interval_ns,
+            evacuation=evacuation_plan(policy.evacuation),
         )
         self.machine = machine
         self.policy = policy

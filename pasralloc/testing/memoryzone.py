@@ -33,7 +33,7 @@ class ZoneOfMemory:
     def set_state(self, pfn: int, state: str) -> None:
         """Make a block the youngest of its list."""
         self.states.pop(pfn, None)
-        if state != "unmovable":
+        if state != "unknown":
             self.states[pfn] = state
 
     def mark(self, wmark: int) -> int:

@@ -353,7 +353,7 @@ class SimulationMachine(RuleBasedStateMachine):
             } == mz.zone.free_blocks()
             assert zone.region_nr_free.tolist() == mz.zone.region_nr_free()
             for pfn in [*list(mz.zone.allocated)[-20:], *list(mz.states)[:20]]:
-                assert self.sim.page_state(pfn) == mz.states.get(pfn, "unmovable")
+                assert self.sim.page_state(pfn) == mz.states.get(pfn, "unknown")
             for cpu, expected in enumerate(mz.zone.pagesets):
                 lists = list(expected.lists.values())
                 assert pcplists(zone, cpu)[: len(lists)] == lists

@@ -343,8 +343,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/memoryimage.pyx",
-        "        if entry.state == PASR_PAGE_UNMOVABLE or entry.state >= PASR_NR_PAGE_STATES:",
-        "        if entry.state == PASR_PAGE_UNMOVABLE:",
+        "        if entry.state == PASR_PAGE_UNKNOWN or entry.state >= PASR_NR_PAGE_STATES:",
+        "        if entry.state == PASR_PAGE_UNKNOWN:",
         "a snapshot may hold a state that does not exist",
         "tests/test_simulation_states.py",
     ),

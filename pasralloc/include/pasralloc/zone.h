@@ -104,6 +104,8 @@ typedef struct pasr_zone {
     pasr_idx_t *region_ends;          /* one per region: frame behind its last one */
     uint64_t *changed;                /* bit r % 64 of word r / 64: region r became empty or used */
     uint64_t changed_root;            /* bit w: changed[w] is not zero */
+    uint64_t *attention;              /* bit r % 64 of word r / 64: a free has left region r almost empty */
+    uint64_t attention_root;          /* bit w: attention[w] is not zero */
     pasr_extfrag_t *extfrag;          /* the last PASR_NR_EXTFRAG fallback events, a ring */
     uint64_t nr_extfrag;              /* fallback events so far */
     pasr_pageset_t *pagesets;         /* one per CPU */
@@ -122,6 +124,12 @@ typedef struct pasr_zone {
     uint32_t nr_blocks;               /* blocks of the largest order that cover the span */
     uint32_t nr_regions;
     uint32_t region_bias;             /* frame where region 0 begins, if not 0: regions straddle blocks */
+
+    uint32_t alert_used;              /* a free that leaves no more pages of its region in use is looked at */
+    uint32_t notify_used;             /* such a region gets attention; 0: none does */
+    uint32_t opened;                  /* region that was opened last, if opened_state says so */
+    uint8_t opened_state;             /* enum pasr_opened */
+    uint8_t pad[3];
 
     uint32_t nr_cpus;                 /* with a pageset; 0: there are none */
     uint32_t pcp_batch;               /* struct per_cpu_pages: batch, high_min, high_max; 3.9 has one high */
@@ -146,6 +154,14 @@ typedef struct pasr_zone {
     pasr_freelist_t lists[PASR_NR_PAGE_ORDERS][PASR_NR_MIGRATETYPES];
     pasr_freelist_t parked;           /* blocks of the largest order of whole regions that left the lists */
 } pasr_zone_t;
+
+/* What is known of the region in which an allocation found everything free. */
+enum pasr_opened {
+    PASR_OPENED_OFF = 0,              /* nothing is noted */
+    PASR_OPENED_NONE = 1,
+    PASR_OPENED_NOTED = 2,            /* a later one may take its place */
+    PASR_OPENED_READY = 3             /* a block was freed since; stays so until somebody looks at it */
+};
 
 /* What a request may do, as in Linux 6.12; bits apart from PASR_OP_CHECK_ORDER. */
 enum pasr_alloc_flag {

@@ -1,0 +1,92 @@
+"""What has happened to the memory of a simulation."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from pasralloc._core.arena cimport ReadOnlyView
+from pasralloc._core.nodetypes cimport (
+    PASR_HELD_CACHED, PASR_HELD_NOT, PASR_NR_HOLDERS, PASR_NR_MOVES, PASR_NR_RECLAIMED, pasr_evacuation_t,
+    pasr_memzone_t,
+)
+
+import numpy as np
+
+from pasralloc._core.records import (
+    HOLDERS, MOVE_DTYPE, MOVE_RECORD_DTYPE, RECLAIMED_DTYPE, RECLAIMED_RECORD_DTYPE,
+)
+
+
+cdef class MemoryHistory(MemoryBase):
+    """What has happened to the memory of a simulation; see `Simulation`."""
+
+    def counters(self):
+        """What happened so far, by name: dict of str to int.
+
+        *slow*: requests that found every zone below its low watermark; *walked*: zones tried
+        in vain; *failures*: requests without memory; *kswapd_runs*, *direct_runs*: how often reclaim
+        ran; of all zones together *misses*, requests that went on because of a watermark, and
+        the pages *scanned*, *kswapd* and *direct* (reclaimed by either), *written* and *swapped*.
+        """
+        cdef const pasr_memzone_t *mz
+        cdef uint32_t i
+        totals = dict.fromkeys(("misses", "scanned", "kswapd", "direct", "written", "swapped"), 0)
+        for i in range(self.c.nr_zones):
+            mz = &self.c.zones[i]
+            totals["misses"] += mz.nr_misses
+            totals["scanned"] += mz.nr_scanned
+            totals["kswapd"] += mz.nr_kswapd
+            totals["direct"] += mz.nr_direct
+            totals["written"] += mz.nr_written
+            totals["swapped"] += mz.nr_swapped
+        return {
+            "slow": self.c.nr_slow, "walked": self.c.nr_walked, "failures": self.c.nr_failures,
+            "kswapd_runs": self.c.nr_kswapd_runs, "direct_runs": self.c.nr_direct_runs, **totals,
+            "reclaimed_blocks": self.c.nr_reclaimed}
+
+    def reclaimed(self):
+        """Blocks that reclaim freed: whoever knows them by their pfn must forget them.
+
+        Returns
+        -------
+        blocks : ndarray of RECLAIMED_DTYPE, shape (n,)
+            *pfn*, *order* and *state* (2 for page cache, 1 for anonymous memory, which is in
+            swap now), the oldest first. The last 65,536; how many there were in all is
+            ``counters()["reclaimed_blocks"]``.
+        """
+        return self.ring(
+            self.c.reclaimed, self.c.nr_reclaimed, PASR_NR_RECLAIMED, RECLAIMED_RECORD_DTYPE, RECLAIMED_DTYPE)
+
+    def moves(self):
+        """Blocks that were migrated: whoever knows them by their pfn must follow them.
+
+        Returns
+        -------
+        blocks : ndarray of MOVE_DTYPE, shape (n,)
+            *old_pfn*, *new_pfn* and *order*, the oldest first. The last 1,048,576; how many there were in all
+            is ``evacuations()["moved_blocks"]``.
+        """
+        return self.ring(self.c.moves, self.c.nr_moves, PASR_NR_MOVES, MOVE_RECORD_DTYPE, MOVE_DTYPE)
+
+    def evacuations(self):
+        """What became of the regions that were evacuated so far: dict of str to int, and a dict of them.
+
+        *tried*: regions that were evacuated, *complete*, those that were completely free then, and
+        *complete_after_drain*, those that were but for pages on pagesets; pages of all of them that *moved*, clean
+        page cache that was *dropped*, and pages that could have moved but did not (*failed*); *moved_blocks*, entries
+        of `moves`; *held*: regions that were in use still, by the reason.
+        """
+        cdef const pasr_evacuation_t *evacuation = &self.c.evacuation
+        return {
+            "tried": evacuation.nr_tried, "complete": evacuation.nr_by_holder[<int> PASR_HELD_NOT],
+            "complete_after_drain": evacuation.nr_by_holder[<int> PASR_HELD_CACHED], "moved": evacuation.nr_moved,
+            "dropped": evacuation.nr_dropped, "failed": evacuation.nr_failed, "moved_blocks": self.c.nr_moves,
+            "held": {HOLDERS[i]: evacuation.nr_by_holder[i] for i in range(1, <int> PASR_NR_HOLDERS)}}
+
+    cdef object ring(self, const void *records, uint64_t nr, uint64_t size, object record_dtype, object dtype):
+        """The entries of a ring that *nr* were written to, the oldest first."""
+        self.turn.refuse_if_taken()
+        if self.first is None:
+            return np.empty(0, dtype)
+        entries = np.frombuffer(ReadOnlyView.create(self, <void *> records, size * record_dtype.itemsize), record_dtype)
+        at = nr % size
+        entries = np.concatenate([entries[at:], entries[:at]]) if nr > size else entries[:nr]
+        return entries.astype(dtype)

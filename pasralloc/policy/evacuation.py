@@ -1,0 +1,94 @@
+"""When and how regions are evacuated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pasralloc.choices import unknown
+from pasralloc.sizing import check_range
+
+TRIGGERS = ("manual", "free", "handshake", "periodic")
+TARGETS = ("lower-regions", "other-regions")
+ORDERS = ("descending", "ascending")
+MAX_NS = 1 << 61
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evacuation:
+    """When the last pages in use of a region are moved elsewhere, and how.
+
+    Parameters
+    ----------
+    trigger : {"free", "handshake", "periodic", "manual"}
+        What has a worker look at a region: a free that leaves few of its pages in use (v4 of the series,
+        kmempowerd); that it was the last one to be opened, and something was freed since (v2); the time;
+        nothing but a call. The first two spare the first region of a zone, "free" also zones of type DMA
+        and blocks in pageblocks that are not movable or reclaimable.
+    max_used : int, default 32
+        Regions with more pages in use are left alone.
+    targets : {"lower-regions", "other-regions"}
+        Where pages may go. With "lower-regions" an evacuation ends as soon as there is no free page lower down.
+    order : {"descending", "ascending"}
+        Which of several regions goes first. The series describes the former, and kmempowerd does the latter.
+    drop_clean : bool, default True
+        Whether clean page cache is dropped instead of moved.
+    move_unevictable : bool, default False
+        Whether mlocked pages are moved as well.
+    drain : bool, default False
+        Whether pagesets are drained before each evacuation.
+    max_tries : int, default 1
+        How often it is tried to move a block; before each further try pagesets are drained.
+    latency_ns : int, default 0
+        Time from the trigger to the evacuation. 0: when time passes next.
+    period_ns : int, default 1 s
+        Of "periodic".
+
+    Raises
+    ------
+    ValueError
+        If a field is none of the values that it can have; every problem is named.
+
+    References
+    ----------
+    S. S. Bhat, "[RFC PATCH v2 14/15] mm: Add alloc-free handshake to trigger memory region compaction", linux-mm, 9
+    April 2013, <20130409214853.4500.63619.stgit@srivatsabhat.in.ibm.com>; "[RFC PATCH v4 37/40] mm: Add a kthread to
+    perform targeted compaction for memory power management", linux-mm, 26 September 2013,
+    <20130925232208.26184.58122.stgit@srivatsabhat.in.ibm.com>.
+    """
+
+    trigger: str = "free"
+    max_used: int = 32
+    targets: str = "lower-regions"
+    order: str = "descending"
+    drop_clean: bool = True
+    move_unevictable: bool = False
+    drain: bool = False
+    max_tries: int = 1
+    latency_ns: int = 0
+    period_ns: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        problems = [
+            unknown(name, getattr(self, name), choices)
+            for name, choices in (
+                ("trigger", TRIGGERS),
+                ("targets", TARGETS),
+                ("order", ORDERS),
+                ("drop_clean", (False, True)),
+                ("move_unevictable", (False, True)),
+                ("drain", (False, True)),
+            )
+            if getattr(self, name) not in choices
+        ]
+        for name, lowest, highest in (
+            ("max_used", 1, 0xFFFFFFFE),
+            ("max_tries", 1, 255),
+            ("latency_ns", 0, MAX_NS),
+            ("period_ns", 1, MAX_NS),
+        ):
+            try:
+                check_range(name, getattr(self, name), lowest, highest)
+            except (TypeError, ValueError) as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("; ".join(problems))
