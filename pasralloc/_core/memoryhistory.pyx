@@ -1,8 +1,11 @@
 """What has happened to the memory of a simulation."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from cpython.buffer cimport Py_buffer, PyBuffer_Release
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from pasralloc._core.arena cimport ReadOnlyView
+from pasralloc._core.boundary cimport as_int, get_array
+from pasralloc._core.moved cimport follow_all, moment_t
 from pasralloc._core.nodetypes cimport (
     PASR_HELD_CACHED, PASR_HELD_NOT, PASR_NR_HOLDERS, PASR_NR_MOVES, PASR_NR_RECLAIMED, pasr_evacuation_t,
     pasr_memzone_t,
@@ -80,6 +83,55 @@ cdef class MemoryHistory(MemoryBase):
             "complete_after_drain": evacuation.nr_by_holder[<int> PASR_HELD_CACHED], "moved": evacuation.nr_moved,
             "dropped": evacuation.nr_dropped, "failed": evacuation.nr_failed, "moved_blocks": self.c.nr_moves,
             "held": {HOLDERS[i]: evacuation.nr_by_holder[i] for i in range(1, <int> PASR_NR_HOLDERS)}}
+
+    def moment(self):
+        """How far history has come: what `follow` wants to know of pfns that are noted now.
+
+        Returns
+        -------
+        moment : (int, int)
+            Blocks that were migrated and reclaimed so far.
+        """
+        return self.c.nr_moves, self.c.nr_reclaimed
+
+    def follow(self, pfns, since):
+        """Find blocks again that may have been migrated or reclaimed.
+
+        Parameters
+        ----------
+        pfns : ndarray of int64, shape (n,)
+            First pages of blocks. Overwritten with where they are now; -22 (EINVAL) if they were reclaimed.
+        since : (int, int)
+            `moment` at which the pfns were right.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit, or more has happened since than `moves` or `reclaimed` can tell; nothing is
+            changed.
+        RuntimeError
+            If another thread's call is at work.
+
+        Notes
+        -----
+        O(n + moves since), and O(moves since) for each that has changed. A block that was freed meanwhile cannot
+        be told from another one at its place: forget it.
+        """
+        cdef Py_buffer view
+        cdef moment_t then
+        nr_moves, nr_reclaimed = since
+        then.nr_moves = <uint64_t> as_int(nr_moves, "since[0]", 0, <int64_t> self.c.nr_moves)
+        then.nr_reclaimed = <uint64_t> as_int(nr_reclaimed, "since[1]", 0, <int64_t> self.c.nr_reclaimed)
+        if self.c.nr_moves - then.nr_moves > PASR_NR_MOVES or (
+                self.c.nr_reclaimed - then.nr_reclaimed > PASR_NR_RECLAIMED):
+            raise ValueError(f"since must be later: only the last {PASR_NR_MOVES} moves and the last"
+                             f" {PASR_NR_RECLAIMED} reclaimed blocks are known, got {since!r}")
+        get_array(pfns, &view, "pfns", "int64", True)
+        try:
+            self.turn.refuse_if_taken()
+            follow_all(&self.c, then, <int64_t *> view.buf, view.shape[0])
+        finally:
+            PyBuffer_Release(&view)
 
     cdef object ring(self, const void *records, uint64_t nr, uint64_t size, object record_dtype, object dtype):
         """The entries of a ring that *nr* were written to, the oldest first."""
