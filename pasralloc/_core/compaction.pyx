@@ -274,7 +274,14 @@ cdef void empty_range(
 ctypedef struct scanner_t:
     uint64_t pageblock                   # that it is in
     uint64_t last                        # pageblock of the migration scanner: not to be entered
-    pasr_idx_t at                        # next frame to look at
+    uint64_t at                          # next frame to look at
+    uint64_t stop                        # where the pageblock ends, or a block that begins in it
+
+
+cdef inline void scan_from(scanner_t *scanner, const pasr_zone_t *z, uint64_t pageblock) noexcept nogil:
+    scanner.pageblock = pageblock
+    scanner.at = pageblock << z.pageblock_order
+    scanner.stop = min(scanner.at + (<uint64_t> 1 << z.pageblock_order), z.end)
 
 
 cdef inline bint takes_migrants(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
@@ -288,19 +295,16 @@ cdef bint scanned_target(
 ) noexcept nogil:
     """``isolate_freepages()``: the lowest free block of the highest pageblock that has one."""
     cdef scanner_t *scanner = <scanner_t *> data
-    cdef uint64_t stop
     while scanner.pageblock > scanner.last:
-        stop = min((scanner.pageblock + 1) << z.pageblock_order, z.end)
-        while scanner.at < stop:
-            if not takes_migrants(z, scanner.at):
-                break
-            target[0] = zone_block_of(z, scanner.at)
+        while scanner.at < scanner.stop and takes_migrants(z, <pasr_idx_t> scanner.at):
+            target[0] = zone_block_of(z, <pasr_idx_t> scanner.at)
             if target.state == PASR_FREE and target.head == scanner.at and target.order >= order and (
                     target.migratetype != PASR_PARKED):
+                # All of it is taken before the scanner goes on.
+                scanner.stop = max(scanner.stop, block_end(target[0]))
                 return True
             scanner.at = block_end(target[0])
-        scanner.pageblock -= 1
-        scanner.at = <pasr_idx_t> (scanner.pageblock << z.pageblock_order)
+        scan_from(scanner, z, scanner.pageblock - 1)
     return False
 
 
@@ -316,8 +320,7 @@ cdef void compact_zone(
     cdef scanner_t scanner
     cdef extent_t extent
     cdef uint64_t pageblock = z.first >> z.pageblock_order
-    scanner.pageblock = (z.end - 1) >> z.pageblock_order
-    scanner.at = <pasr_idx_t> (scanner.pageblock << z.pageblock_order)
+    scan_from(&scanner, z, (z.end - 1) >> z.pageblock_order)
     while pageblock < scanner.pageblock and done.holder == PASR_HELD_NOT:
         extent.first = max(<pasr_idx_t> (pageblock << z.pageblock_order), z.first)
         extent.stop = <pasr_idx_t> ((pageblock + 1) << z.pageblock_order)
