@@ -14,6 +14,7 @@ OUTCOMES = {
     "ebizzy": ("ebizzy", "completely free regions over time, technique by technique (v3); minutes"),
     "watermarks": ("watermarks", "watermarks of the machine of v3 and v4"),
     "zone-fragmentation": ("zonefragmentation", "zones inside regions beside regions beside zones"),
+    "compaction": ("compaction", "Linux's own compaction beside evacuation: opposite directions"),
     "region-search": ("regionsearch", "the search for the region before another one (v3)"),
 }
 

@@ -24,6 +24,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         "hierarchy": _print_hierarchy,
         "ebizzy": _print_ebizzy,
         "zone-fragmentation": _print_columns,
+        "compaction": _print_steps,
     }.get(outcome.outcome, _print_pairs)
     printer(console, outcome)
     for check, holds in outcome.checks.items():
@@ -75,6 +76,17 @@ def _print_hierarchy(console: Console, outcome: Outcome) -> None:
             "hierarchy", HIERARCHY_COLUMNS, outcome.published["regions"], outcome.ours["regions"]
         )
     )
+
+
+def _print_steps(console: Console, outcome: Outcome) -> None:
+    """One table for each sequence of steps; columns are what is known after a step."""
+    for name, steps in outcome.ours.items():
+        table = Table(title=name, title_justify="left", box=SIMPLE_HEAD)
+        for column in steps[0]:
+            table.add_column(column.replace("_", " "), justify="right")
+        for step in steps:
+            table.add_row(*[f"{v:,}" if isinstance(v, int) else str(v) for v in step.values()])
+        console.print(table)
 
 
 def _print_columns(console: Console, outcome: Outcome) -> None:
