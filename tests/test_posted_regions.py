@@ -38,7 +38,7 @@ def outcome(call, *args):
 def test_short_histories(seed):
     rng = random.Random(seed)
     options = description(rng)
-    zone, model = pa.Zone(quirks="posted", **options), ZoneModel(**options)
+    zone, model = pa.Zone(quirks="posted", **options), ZoneModel(quirks="posted", **options)
     for _ in range(rng.randint(20, 100)):
         if rng.random() < 0.6 or not model.allocated:
             order, name = rng.choice([0, 0, 0, 1, 2, 3, 8, 9, 10]), rng.choice(TYPES)
@@ -60,4 +60,26 @@ def test_short_histories(seed):
     for (order, name), pfns in model.lists.items():
         assert freelist(zone, order, name) == pfns
     assert zone.parked_regions() == sorted(model.parked)
+    zone.check()
+
+
+@pytest.mark.parametrize("quirks", ["fixed", "posted"])
+def test_a_region_of_which_boot_reserved_some_never_parks_as_posted(quirks):
+    """The series waited for as many free pages as are present."""
+    options = {
+        "region_pages": 2048,
+        "absent": [(4096, 1024)],
+        "placement": "biased",
+        "kernel": "3.9",
+        "pageblock_order": 10,
+        "region_allocator": "when-dry",
+        "quirks": quirks,
+    }
+    zone, model = pa.Zone(8 * 2048, **options), ZoneModel(8 * 2048, **options)
+    assert zone.quirks == quirks
+    expected = [1, 2, 3, 4, 5, 6, 7] if quirks == "fixed" else [1, 3, 4, 5, 6, 7]
+    assert zone.parked_regions() == sorted(model.parked) == expected
+    zone.add_pages(4096, 1024)
+    model.add_pages(4096, 1024)
+    assert zone.parked_regions() == sorted(model.parked) == [1, 2, 3, 4, 5, 6, 7]
     zone.check()

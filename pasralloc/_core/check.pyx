@@ -10,8 +10,9 @@ from libc.string cimport memset
 from pasralloc._core.freelist cimport idx_of_node, links_of, node_of, region_of
 from pasralloc._core.types cimport (
     PASR_CMA, PASR_HIGHATOMIC, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_SORTED,
-    PASR_MODE_STRADDLE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_PCP_SCALE_MAX,
-    PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES,
+    PASR_MODE_PRESENT, PASR_MODE_STRADDLE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS,
+    PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT,
+    PASR_TOP_PAGES,
     pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
 )
 from pasralloc._core.zone cimport (
@@ -94,7 +95,7 @@ TEXTS[BAD_REGION_BIT] = b"region bit {where} of a list is {found}, expected {exp
 TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_BIT] = b"region {where} is marked as changed, there are {expected} regions"
-TEXTS[BAD_PARKED] = b"region {where} has {found} pages parked, expected none or all {expected} it manages"
+TEXTS[BAD_PARKED] = b"region {where} has {found} pages parked, expected none or all {expected} of it"
 TEXTS[BAD_PAGESET] = b"pageset {where} has a state of {found}, which its sizes do not allow"
 TEXTS[BAD_COUNT] = b"pageset {where} counts {found} pages, its lists hold {expected}"
 TEXTS[BAD_CACHED] = b"list {where} of a pageset names frame {found}, which is no such block"
@@ -241,7 +242,7 @@ cdef int check_tags(const pasr_zone_t *z, census_t *census, fault_t *fault) noex
 
 cdef int check_counters(const pasr_zone_t *z, const census_t *census, fault_t *fault) noexcept nogil:
     cdef uint32_t i, order, mask
-    cdef uint64_t nr_parked
+    cdef uint64_t nr_parked, expected
     for i in range(z.nr_regions):
         if z.regions[i].managed != census.region_managed[i]:
             return fail(fault, BAD_MANAGED, i, z.regions[i].managed, census.region_managed[i])
@@ -266,9 +267,12 @@ cdef int check_counters(const pasr_zone_t *z, const census_t *census, fault_t *f
     for i in range(z.nr_regions):
         nr_parked = <uint64_t> z.parked.runs[i].nr_blocks << PASR_MAX_PAGE_ORDER
         # Where blocks straddle, a piece of one may be credited to a region after that was parked.
-        if nr_parked != 0 and (nr_parked != z.regions[i].managed or (
-                z.regions[i].nr_free != z.regions[i].managed and not z.mode & PASR_MODE_STRADDLE)):
-            return fail(fault, BAD_PARKED, i, <int64_t> nr_parked, z.regions[i].managed)
+        expected = z.regions[i].managed
+        if z.mode & PASR_MODE_PRESENT:
+            expected = z.region_ends[i] - (z.region_ends[i - 1] if i != 0 else z.first)
+        if nr_parked != 0 and (nr_parked != expected or (
+                z.regions[i].nr_free != expected and not z.mode & PASR_MODE_STRADDLE)):
+            return fail(fault, BAD_PARKED, i, <int64_t> nr_parked, <int64_t> expected)
     return OK
 
 

@@ -7,8 +7,8 @@ from libc.string cimport memset
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.types cimport (
     PASR_COSTLY_ORDER, PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_MAX_PFN, PASR_MAX_REGIONS, PASR_MODE_BIASED,
-    PASR_MODE_LOWEST, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NR_PAGE_ORDERS,
-    PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM,
+    PASR_MODE_LOWEST, PASR_MODE_PARKING, PASR_MODE_PRESENT, PASR_MODE_SORTED, PASR_MODE_STRADDLE,
+    PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM,
     PASR_RULES_STEAL, PASR_TOP_MASK, PASR_TOP_PAGES,
 )
 
@@ -64,6 +64,8 @@ cdef tuple zone_describe(
     region_ends = describe_regions(z, region_pages)
     z.mode = <uint8_t> (
         PLACEMENTS[placement] | REGION_ALLOCATORS[region_allocator] | (PASR_MODE_STRADDLE if z.first != 0 else 0))
+    if quirks == "posted" and region_allocator is not None:
+        z.mode |= PASR_MODE_PRESENT
     z.pageblock_order = <uint8_t> as_int(pageblock_order, "pageblock_order", 1, PASR_MAX_PAGE_ORDER)
     generation = GENERATIONS[kernel]
     z.fresh_to_tail = generation.fresh_to_tail

@@ -15,7 +15,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from pasralloc._core.bits cimport lowest_bit
 from pasralloc._core.freelist cimport list_first_of, list_move_run, region_of
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_LOWEST, PASR_NR_PCPTYPES, PASR_TAG_FREE,
+    PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_LOWEST, PASR_MODE_PRESENT, PASR_NR_PCPTYPES, PASR_TAG_FREE,
     PASR_TAG_PARKED, pasr_freelist_t, pasr_region_t, pasr_run_t,
 )
 from pasralloc._core.zone cimport retype_pageblocks, tag_free, tag_type
@@ -27,6 +27,16 @@ cdef inline void retag(pasr_zone_t *z, pasr_idx_t node, uint32_t nr_blocks, uint
         z.top_tags[node] = tag
         node = z.top_links[node].next
         nr_blocks -= 1
+
+
+cdef inline uint32_t pages_when_whole(const pasr_zone_t *z, uint32_t region) noexcept nogil:
+    """Free pages of a region that is completely free.
+
+    The series expected all pages that are present, of which boot had reserved some that never become free.
+    """
+    if z.mode & PASR_MODE_PRESENT:
+        return z.region_ends[region] - (z.region_ends[region - 1] if region != 0 else z.first)
+    return z.regions[region].managed
 
 
 cdef void region_offer(pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
@@ -46,7 +56,7 @@ cdef void region_offer(pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
         return
     region = region_of(z, idx >> PASR_MAX_PAGE_ORDER << PASR_MAX_PAGE_ORDER, z.mode)
     r = &z.regions[region]
-    if r.nr_free != r.managed:
+    if r.nr_free != pages_when_whole(z, region):
         return
     fl = &z.lists[<int> PASR_MAX_PAGE_ORDER][migratetype]
     run = fl.runs[region]

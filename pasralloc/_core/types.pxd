@@ -51,6 +51,7 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_MODE_BIASED
         PASR_MODE_PARKING
         PASR_MODE_LOWEST
+        PASR_MODE_PRESENT
         PASR_OPENED_OFF
         PASR_OPENED_NONE
         PASR_OPENED_NOTED

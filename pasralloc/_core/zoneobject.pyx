@@ -65,9 +65,9 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
     quirks : {"fixed", "posted"}
         "posted" counts regions from `start_pfn` even inside a block and credits
         a block to the region of its first page, as the series did: a region can
-        then have more free than managed pages. No other bug of the series is kept; its
-        region allocator compared free pages with those that are present, this one with
-        those that are managed. The series counted from the first
+        then have more free than managed pages. With a region allocator a region with absent pages never parks,
+        as in the series, which waited for pages that boot had reserved to become free. Its
+        other bugs are not kept. The series counted from the first
         pfn of the node; for a zone further up start where its first region does
         and declare the pages below the zone absent.
     pageblock_order : int, default 9

@@ -31,7 +31,8 @@ class Policy:
     kernel : {"6.12", "3.9"}
         Kernel generation.
     quirks : {"fixed", "posted"}
-        Whether regions may begin inside a block, as in the posted sorted-buddy series; see `pasralloc.Zone`.
+        Whether regions may begin inside a block, and never park if pages of them are absent, as in the posted
+        sorted-buddy series; see `pasralloc.Zone`.
     region_allocator : {None, "when-dry", "lowest-first"}
         Whether and when completely free regions leave the lists.
     pagesets : Pagesets, optional

@@ -96,13 +96,12 @@ class ZoneMachine(RuleBasedStateMachine):
     def boot(self, description: dict[str, Any]) -> None:
         self.description = dict(description)
         self.zone = Zone(**description)
-        quirks = description.pop("quirks")
         self.model = ZoneModel(**description)
         self.saved: tuple[Any, ZoneModel] | None = None
         self.empty = self.empty_regions()
         self.nr_forgotten = 0  # fallback events compared already
         self.numbers = {name: self.zone.migratetypes.index(name) for name in REQUESTABLE}
-        assert self.zone.quirks == quirks
+        assert self.zone.quirks == description["quirks"]
 
     def agrees_about_pagesets(self) -> None:
         """Compare lists and tuning of every CPU."""

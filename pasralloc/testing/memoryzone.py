@@ -13,8 +13,7 @@ class ZoneOfMemory:
     """A zone with its watermarks, and what is known about its blocks in use."""
 
     def __init__(self, plan, by_region: bool) -> None:  # type: ignore[no-untyped-def]
-        options = {name: value for name, value in plan.options.items() if name != "quirks"}
-        self.zone = ZoneModel(**options)
+        self.zone = ZoneModel(**plan.options)
         self.zone.boost_max = plan.boost_max
         if plan.nr_reserve:
             reserves.setup(self.zone, plan.nr_reserve * self.zone.pageblock_pages)

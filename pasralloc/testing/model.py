@@ -30,7 +30,7 @@ class ZoneModel:
 
     Parameters
     ----------
-    nr_pages, region_pages, start_pfn, absent, placement, kernel, pageblock_order, region_allocator, pagesets
+    nr_pages, region_pages, start_pfn, absent, placement, kernel, quirks, pageblock_order, region_allocator, pagesets
         As for `Zone`, and assumed to be valid.
 
     Attributes
@@ -50,9 +50,7 @@ class ZoneModel:
 
     Notes
     -----
-    The model serves both settings of `quirks`: regions that begin inside a
-    block need no rule of their own here, because a block counts where its first
-    page lies.
+    Regions that begin inside a block need no rule of their own here: a block counts where its first page lies.
     """
 
     watermark_boost = boost_max = 0  # pages; a zone alone has no watermarks
@@ -66,6 +64,7 @@ class ZoneModel:
         absent: Iterable[tuple[int, int]] = (),
         placement: str = "sorted",
         kernel: str = "6.12",
+        quirks: str = "fixed",
         pageblock_order: int = 9,
         region_allocator: str | None = None,
         pagesets: Pagesets | None = None,
@@ -90,6 +89,7 @@ class ZoneModel:
         self.extfrag: list[tuple[int, int, str, int, str]] = []
         self.allocated: dict[int, tuple[int, str]] = {}
         self.region_allocator = region_allocator
+        self.quirks = quirks
         self.parked: dict[int, list[int]] = {}
         holes = {page for hole, nr in absent for page in range(hole, hole + nr)}
         self.managed = set(range(start_pfn, self.end_pfn)) - holes

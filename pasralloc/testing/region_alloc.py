@@ -23,12 +23,20 @@ def park_if_whole(model: ZoneModel, pfn: int, order: int, migratetype: str) -> N
     own = [pfn for pfn in pfns if model.region_of(pfn) == region]
     nr_free = model.region_nr_free()[region]
     if (
-        nr_free == model.region_managed()[region]
+        nr_free == pages_when_whole(model, region)
         and model.region_of(pfns[0]) != model.region_of(pfns[-1])
         and len(own) << order == nr_free
     ):
         model.parked[region] = own
         model.lists[order, migratetype] = [pfn for pfn in pfns if pfn not in own]
+
+
+def pages_when_whole(model: ZoneModel, region: int) -> int:
+    """Free pages at which a region parks: as posted, those that boot reserved would have to be free, too."""
+    if model.quirks == "posted":
+        ends = [*model.region_starts[1:], model.end_pfn]
+        return ends[region] - model.region_starts[region]
+    return model.region_managed()[region]
 
 
 def park_whole(model: ZoneModel, pages: set[int]) -> None:

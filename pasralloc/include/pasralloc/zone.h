@@ -26,7 +26,8 @@ enum pasr_mode {
     PASR_MODE_STRADDLE = 2,           /* regions may begin inside a block, which counts where it starts */
     PASR_MODE_BIASED = 4,             /* sorted, and the lowest region of all orders that fit goes first */
     PASR_MODE_PARKING = 8,            /* sorted, and completely free regions leave the lists */
-    PASR_MODE_LOWEST = 16             /* parking, and parked regions are considered as if they were listed */
+    PASR_MODE_LOWEST = 16,            /* parking, and parked regions are considered as if they were listed */
+    PASR_MODE_PRESENT = 32            /* parking, but no regions with absent pages */
 };
 
 typedef struct pasr_link {
