@@ -69,8 +69,9 @@ class Result:
     provenance : dict of str to Any
         Version, parameters, the name of the machine, and a digest of the memory at the end.
     counters : dict of str to int, optional
-        What the zones of a machine did to requests: *misses*, zones that a watermark kept from serving one;
-        *slow*, requests that found all zones below their low watermarks; *walked*, zones tried in vain;
+        What the zones of a machine did to requests: *misses*, how often a zone was passed over because a watermark
+        forbade it (once per zone and attempt, so one request may count often); *slow*, requests that found all
+        zones below their low watermarks; *walked*, how often a zone was tried in vain for whatever reason;
         *kswapd_runs*. None without a machine.
     """
 
