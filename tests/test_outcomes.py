@@ -61,6 +61,26 @@ class TestPagetest:
                 assert np.shape(table) == np.shape(published)
                 assert table[0] == published[0]
 
+    def test_whole_blocks_are_looked_for_after_every_request(self):
+        """Columns are regions 0 to 8; only what was begun of 2 to 7 counts."""
+        start = np.array([0, 50_000, *[131_072] * 6, 40_000])
+        after = [start.copy() for _ in range(3)]
+        for row, (region, free) in zip(after, ((2, 10_000), (2, 3000), (3, 90_000)), strict=True):
+            row[region] = free
+        nr_free = np.array([start, *after])
+        small = np.zeros_like(nr_free)
+        small[:, (1, 8)] = 5000
+        small[2, 2] = 1023
+        assert pagetest.is_whole(nr_free, small)
+        for request, region in ((1, 2), (2, 2), (3, 3)):
+            broken = small.copy()
+            broken[request, region] = 1024
+            assert not pagetest.is_whole(nr_free, broken), request
+        for request in (1, 2, 3):
+            nothing_begun = nr_free.copy()
+            nothing_begun[request] = start
+            assert not pagetest.is_whole(nothing_begun, small), request
+
     def test_present_pages_are_those_of_the_mail(self):
         for version, first, last in (("v1", 16, 131056), ("v2", 1, 131071)):
             zone = next(z for z in pagetest.machine_of(version).zones if z.name == "Normal")

@@ -27,7 +27,8 @@ def timelines_to_json(kind: str, timelines: Sequence[Timeline]) -> str:
                     "end": timeline.end,
                     "end_drained": timeline.end_drained,
                     "trace": timeline.free_regions.tolist(),
-                    "allocations": timeline.nr_allocs,
+                    "allocated_blocks": timeline.nr_allocs,
+                    "allocated_pages": timeline.nr_pages,
                     "killed": timeline.nr_killed,
                     "provenance": timeline.provenance,
                 }
