@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 PAGE_BYTES = 4096
+MAX_TIME_NS = 1 << 61  # the last moment of a simulation: leaves room to add any latency or interval
 
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _SIZE = re.compile(r"\s*(\d+)\s*([KMGT]?)(?:iB|B)?\s*", re.IGNORECASE | re.ASCII)

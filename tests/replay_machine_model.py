@@ -3,11 +3,11 @@
 from replay_model import UNTIMED, ReplayModel
 
 from pasralloc.errors import OutOfMemory
-from pasralloc.sim.plan import pieces_of
 from pasralloc.testing.memory import MemoryModel
+from pasralloc.testing.memoryplan import zones_of
+from pasralloc.units import MAX_TIME_NS
 
 DMA, HIGHMEM, DMA32, MOVABLE = 1, 2, 4, 8
-LATEST = 2**62
 
 
 class MemoryOfReplay:
@@ -20,14 +20,14 @@ class MemoryOfReplay:
         self.nid_of = {cpu: node.nid for node in machine.nodes for cpu in node.cpus}
         # Regions are numbered as if there were no hierarchy.
         whole = [
-            (p.span.nid, p.span.type, i)
-            for p in pieces_of(machine, False)
-            for i in range(len(p.span.regions))
+            (zone.nid, zone.type, i)
+            for zone in zones_of(machine, False)
+            for i in range(len(zone.region_starts))
         ]
         self.nr_regions = len(whole)
         self.first = [
-            whole.index((p.span.nid, p.span.type, p.first_region))
-            for p in pieces_of(machine, policy.hierarchy)
+            whole.index((zone.nid, zone.type, zone.first_region))
+            for zone in zones_of(machine, policy.hierarchy)
         ]
 
     @property
@@ -87,7 +87,7 @@ class MachineReplayModel(ReplayModel):
 
     def step(self, event, flags=0, time_ns=0, gfp=0, **others):
         if not flags & UNTIMED and self.is_timed and time_ns > self.now_ns:
-            self.zone.memory.advance(min(time_ns - self.first_ns, LATEST))
+            self.zone.memory.advance(min(time_ns - self.first_ns, MAX_TIME_NS))
         self.gfp = gfp
         super().step(event, flags=flags, time_ns=time_ns, **others)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import pasralloc as pa
 from pasralloc import Zone
 from pasralloc.outcomes import (
     ebizzy,
@@ -20,8 +21,11 @@ from pasralloc.outcomes import (
 )
 from pasralloc.outcomes.published import CURVES, END_LISTS, HIERARCHY, MISSING, PAGETEST
 from pasralloc.report.sparkline import sparkline
+from pasralloc.workload.ageing import Ageing
 from pasralloc.workload.background import Background
 from pasralloc.workload.ebizzy import Ebizzy
+from pasralloc.workload.pagetest import Pagetest
+from pasralloc.workload.parameters import WORKLOADS
 
 
 def test_curves_have_a_sample_per_second():
@@ -60,6 +64,26 @@ class TestPagetest:
             for table in outcome.ours[version].values():
                 assert np.shape(table) == np.shape(published)
                 assert table[0] == published[0]
+
+    def test_whole_blocks_are_looked_for_after_every_request(self):
+        """Columns are regions 0 to 8; only what was begun of 2 to 7 counts."""
+        start = np.array([0, 50_000, *[131_072] * 6, 40_000])
+        after = [start.copy() for _ in range(3)]
+        for row, (region, free) in zip(after, ((2, 10_000), (2, 3000), (3, 90_000)), strict=True):
+            row[region] = free
+        nr_free = np.array([start, *after])
+        small = np.zeros_like(nr_free)
+        small[:, (1, 8)] = 5000
+        small[2, 2] = 1023
+        assert pagetest.is_whole(nr_free, small)
+        for request, region in ((1, 2), (2, 2), (3, 3)):
+            broken = small.copy()
+            broken[request, region] = 1024
+            assert not pagetest.is_whole(nr_free, broken), request
+        for request in (1, 2, 3):
+            nothing_begun = nr_free.copy()
+            nothing_begun[request] = start
+            assert not pagetest.is_whole(nothing_begun, small), request
 
     def test_present_pages_are_those_of_the_mail(self):
         for version, first, last in (("v1", 16, 131056), ("v2", 1, 131071)):
@@ -228,6 +252,55 @@ class TestCommands:
         loaded = json.loads(done.stdout)
         assert [run["policy"] for run in loaded["runs"]] == ["linux", "sorted"]
         assert loaded["parameters"]["units"] == 5
+
+    def test_every_workload_can_be_run(self):
+        for kind in WORKLOADS:
+            help_text = pasralloc("synth", "--help").stdout
+            assert kind in help_text
+
+    def test_ageing_tells_what_it_reached(self):
+        where = ["--machine", "exynos4210-2g", "--policy", "linux"]
+        settings = ["--set", "index=700", "--set", "shares=0.2,0.7,0.1"]
+        done = pasralloc("synth", "ageing", *where, *settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "shares=0.2,0.7,0.1" in done.stdout
+        run = json.loads(pasralloc("synth", "ageing", *where, *settings, "--json").stdout)["runs"][
+            0
+        ]
+        machine = pa.Machine.preset("exynos4210-2g")
+        own = Ageing(index=700, shares=(0.2, 0.7, 0.1)).run(pa.Simulation(machine, "linux"))
+        assert (run["index"], run["free_pages"]) == (own.index, own.free_pages)
+        assert run["provenance"]["digest"] == own.provenance["digest"]
+        assert f"{own.index} │" in done.stdout
+
+    def test_ageing_that_misses_says_so_on_standard_error(self):
+        done = pasralloc(
+            *("synth", "ageing", "--machine", "exynos4210-2g", "--policy", "sorted"),
+            *("--set", "free_share=1e-6", "--json"),
+        )
+        assert "pasralloc: sorted: ageing did not reach a free share of 1e-06" in done.stderr
+        assert len(json.loads(done.stdout)["runs"][0]["missed"]) == 2
+
+    def test_pagetest_shows_every_region_after_every_request(self):
+        where = ["--machine", "exynos4210-2g", "--policy", "sorted"]
+        settings = ["--set", "requests=1000,2000", "--set", "grows=true"]
+        done = pasralloc("synth", "pagetest", *where, *settings)
+        assert "requests=1000,2000 grows=True" in done.stdout
+        run = json.loads(pasralloc("synth", "pagetest", *where, *settings, "--json").stdout)[
+            "runs"
+        ][0]
+        sim = pa.Simulation("exynos4210-2g", "sorted")
+        own = Pagetest(requests=(1000, 2000), grows=True).run(sim)
+        assert run["nr_free"] == own.nr_free.tolist()
+        assert run["nr_small"] == own.nr_small.tolist()
+        for row in own.nr_free.T.tolist():
+            assert " │ ".join(f"{nr:>6}" for nr in row) in done.stdout
+
+    def test_shares_of_the_background_are_set_and_printed(self):
+        setting = "background.shares=0.2,0.7,0.1"
+        done = pasralloc("synth", "kernbench", "--set", "units=5", "--set", setting)
+        assert setting in done.stdout
+        assert "background.burst=1" in done.stdout
 
     def test_a_machine_that_does_not_exist_is_bad_input(self):
         done = pasralloc("synth", "kernbench", "--machine", "generic-15g")

@@ -10,6 +10,7 @@ from test_simulation import machine_of, simulation
 import pasralloc as pa
 from pasralloc.policy.presets import CHOICES, PRESETS, Policy
 from pasralloc.sim.plan import evacuation_plan, pieces_of, plans_of
+from pasralloc.units import MAX_TIME_NS
 
 OPS = np.zeros(1, pa.OP_DTYPE)
 SLOTS = np.zeros(1, np.int64)
@@ -98,11 +99,31 @@ def test_a_block_that_reaches_out_of_the_range_has_no_state_set(sim):
         ({"swap_pages": -1}, "swap_pages must be 0 to"),
         ({"kswapd_latency_ns": 1.5}, "kswapd_latency_ns must be an integer"),
         ({"vmstat_interval_ns": "1s"}, "vmstat_interval_ns must be an integer"),
+        ({"vmstat_interval_ns": MAX_TIME_NS + 1}, "vmstat_interval_ns must be 0 to"),
+        ({"seed": None}, "seed must be an integer, got None"),
+        ({"seed": -1}, "seed must be 0 to"),
+        ({"seed": 1.5}, r"seed must be an integer, got 1\.5"),
     ],
 )
 def test_a_simulation_that_cannot_be_is_refused(arguments, why):
     with pytest.raises((ValueError, TypeError), match=why):
         pa.Simulation(**{"machine": machine_of("Normal"), **arguments})
+
+
+def test_everything_that_is_wrong_with_a_simulation_is_named():
+    with pytest.raises(ValueError, match="generic-15g") as error:
+        pa.Simulation(
+            "generic-15g",
+            "sortd",
+            seed=None,
+            pagesets=3,
+            swap_pages=-1,
+            kswapd_latency_ns=1.5,
+            vmstat_interval_ns=-1,
+        )
+    places = ["generic", "'sorted'", "seed", "pagesets", "swap_pages", "kswapd_latency", "vmstat"]
+    at = [str(error.value).index(place) for place in places]
+    assert at == sorted(at)
 
 
 def test_without_init_nothing_works_and_nothing_crashes():
@@ -174,6 +195,29 @@ def test_zones_can_be_looked_at_and_not_changed(sim):
         zone.nid = 3
 
 
+def go_on(sim, rng, live):
+    """Allocate, free, set states and let time pass at random; return the pfns."""
+    history = []
+    reclaimed = sim.counters()["reclaimed_blocks"]
+    for _ in range(400):
+        cpu = int(rng.integers(0, 2))
+        kind = str(rng.choice(["unmovable", "movable", "reclaimable"]))
+        orders = rng.choice(np.array([0, 0, 0, 1, 3, 9], np.uint8), 20)
+        now_ns = sim.now_ns + int(rng.integers(0, 10**7))
+        pfns = sim.alloc_batch(orders, kind, cpu=cpu, now_ns=now_ns)
+        history.append(pfns.tolist())
+        held = pfns[pfns >= 0]
+        if kind == "movable":
+            sim.set_page_states(held, str(rng.choice(["clean", "dirty", "movable"])))
+        else:
+            live += held.tolist()
+        while len(live) > 200:
+            sim.free(live.pop(int(rng.integers(0, len(live)))), cpu=cpu)
+    history.append(sim.counters()["reclaimed_blocks"] - reclaimed)
+    assert history[-1], "reclaim had to do"
+    return history
+
+
 class TestSnapshots:
     def test_they_hold_everything(self, sim):
         snapshot = pickle.loads(pickle.dumps(sim.snapshot()))
@@ -186,6 +230,27 @@ class TestSnapshots:
         assert sim.digest() == digest == snapshot.digest
         assert [sim.page_state(pfn) for pfn in range(4096)] == states
         assert sim.now_ns == 1000
+
+    @pytest.mark.parametrize("policy", ["linux", "sorted-v3", "hierarchy"])
+    def test_what_is_restored_goes_on_exactly_as_the_original(self, policy):
+        """Bit for bit, whatever the seed of either: the simulation itself draws nothing."""
+        options = {"mib": 32, "policy": policy, "pagesets": True, "cpus": 2, "swap_pages": 10**6}
+        first, other = (
+            simulation("DMA32", "Normal", seed=seed, kswapd_latency_ns=500, **options)
+            for seed in (1, 2)
+        )
+        live = []
+        go_on(first, np.random.default_rng(5), live)
+        state = first.rng.bit_generator.state
+        snapshot = pickle.loads(pickle.dumps(first.snapshot()))
+        other.restore(snapshot)
+        histories = [go_on(sim, np.random.default_rng(6), [*live]) for sim in (first, other)]
+        assert histories[0] == histories[1]
+        assert first.snapshot().image == other.snapshot().image
+        assert first.digest() == other.digest() != snapshot.digest
+        assert first.rng.bit_generator.state == state
+        first.check()
+        other.check()
 
     def test_they_fit_simulations_that_are_made_alike(self, sim):
         options = {"mib": 8, "swap_pages": 10}

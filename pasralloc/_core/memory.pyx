@@ -21,6 +21,7 @@ import numpy as np
 from pasralloc._core.records import PAGE_STATES
 from pasralloc.choices import unknown
 from pasralloc.errors import InvalidFree, OutOfMemory
+from pasralloc.units import MAX_TIME_NS
 
 cdef str MOVABLE = "movable"
 
@@ -29,8 +30,7 @@ ALLOC_MIN_RESERVE = PASR_ALLOC_MIN_RESERVE
 cdef enum:
     ALL_FLAGS = 62
 
-# Leaves room to add any latency or interval.
-cdef int64_t MAX_TIME = <int64_t> 1 << 61
+cdef int64_t MAX_TIME = MAX_TIME_NS
 
 
 cdef class Memory(MemoryHistory):

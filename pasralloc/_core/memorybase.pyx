@@ -29,10 +29,11 @@ from pasralloc._core.zone cimport idx_of, nr_region_words
 from pasralloc._core.records import PAGE_STATES, ZONE_TYPES
 from pasralloc.choices import unknown
 from pasralloc.errors import CorruptZone
+from pasralloc.units import MAX_TIME_NS
 
 cdef bytes MAGIC = b"PASRMEM2"
-cdef int64_t MAX_NOW = <int64_t> 1 << 61
-cdef int64_t MAX_LATER = <int64_t> 1 << 62    # with the longest latency or interval
+cdef int64_t MAX_NOW = MAX_TIME_NS
+cdef int64_t MAX_LATER = 2 * MAX_NOW    # with the longest latency or interval
 
 # What differs from one moment to the next beside the zones themselves; history is left out.
 ctypedef struct clock_t:

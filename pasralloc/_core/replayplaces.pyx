@@ -8,6 +8,10 @@ from pasralloc._core.ranges cimport zone_split_allocated, zone_take_range
 from pasralloc._core.rmqueue cimport zone_alloc
 from pasralloc._core.types cimport PASR_TOP_MASK, pasr_pageset_t
 
+from pasralloc.units import MAX_TIME_NS
+
+cdef int64_t MAX_TIME = MAX_TIME_NS
+
 
 cdef int64_t place_on_cpu(replay_t *r, uint32_t order, uint32_t migratetype) noexcept nogil:
     """Allocate through the pageset; before that fails all pagesets are drained, as direct reclaim does."""
@@ -59,7 +63,7 @@ cdef void pass_time(replay_t *r) noexcept nogil:
     """Let the time of a machine pass up to that of the event."""
     cdef uint64_t now = <uint64_t> r.now_ns - <uint64_t> r.first_ns
     cdef int64_t due = r.memory.vmstat_at_ns
-    # More than any trace spans, and far from where int64 ends.
-    node_advance(r.memory, <int64_t> min(now, <uint64_t> 1 << 62))
+    # More than any trace spans.
+    node_advance(r.memory, <int64_t> min(now, <uint64_t> MAX_TIME))
     if r.memory.vmstat_at_ns != due:
         r.is_everywhere = True           # pagesets have decayed

@@ -16,6 +16,7 @@ from pasralloc import __version__
 VERBS = {
     "compare": "One trace, several policies, one table.",
     "parts": "DRAM parts and what their states cost.",
+    "regions": "Memory of a simulated machine, region by region, as /proc prints it.",
     "reproduce": "A published experiment, published and own numbers side by side.",
     "synth": "A seeded workload on a machine, under several policies.",
 }

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from pasralloc.choices import unknown
 from pasralloc.sizing import check_range
+from pasralloc.units import MAX_TIME_NS
 
 TRIGGERS = ("manual", "free", "handshake", "periodic")
 TARGETS = ("lower-regions", "other-regions")
 ORDERS = ("descending", "ascending")
-MAX_NS = 1 << 61
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +83,8 @@ class Evacuation:
         for name, lowest, highest in (
             ("max_used", 1, 0xFFFFFFFE),
             ("max_tries", 1, 255),
-            ("latency_ns", 0, MAX_NS),
-            ("period_ns", 1, MAX_NS),
+            ("latency_ns", 0, MAX_TIME_NS),
+            ("period_ns", 1, MAX_TIME_NS),
         ):
             try:
                 check_range(name, getattr(self, name), lowest, highest)

@@ -185,7 +185,7 @@ def print_counters(console: Console, results: Sequence[Result]) -> None:
     table = Table(title="\nRequests on their way through the zones", title_justify="left")
     table.add_column("policy")
     for heading in (
-        "zones below\na watermark",
+        "zones passed over\nfor a watermark",
         "zones tried\nin vain",
         "requests below\nall low watermarks",
         "kswapd\nruns",

@@ -33,6 +33,16 @@ def buddyinfo_text(zone: ZoneBase, name: str = "Normal", nid: int = 0) -> str:
     return f"Node {nid}, zone {name:>8} {counts}\n"
 
 
+def pagetypeinfo_heading(zone: ZoneBase) -> str:
+    """First lines of ``/proc/pagetypeinfo``."""
+    orders = "".join(f"{order:6} " for order in range(11))
+    return (
+        f"Page block order: {zone.pageblock_order}\n"
+        f"Pages per block:  {1 << zone.pageblock_order}\n\n"
+        f"{'Free pages count per migrate type at order':<43} {orders}\n"
+    )
+
+
 def pagetypeinfo_text(zone: ZoneBase, name: str = "Normal", nid: int = 0) -> str:
     """``/proc/pagetypeinfo`` of a machine that has only this zone.
 
@@ -54,10 +64,7 @@ def pagetypeinfo_text(zone: ZoneBase, name: str = "Normal", nid: int = 0) -> str
     than 100000 blocks reads ">100000".
     """
     names = type_names(zone)
-    text = f"Page block order: {zone.pageblock_order}\n"
-    text += f"Pages per block:  {1 << zone.pageblock_order}\n\n"
-    text += f"{'Free pages count per migrate type at order':<43} "
-    text += "".join(f"{order:6} " for order in range(11)) + "\n"
+    text = pagetypeinfo_heading(zone)
     for kind, row in zip(names, zone.pagetypeinfo().tolist(), strict=True):
         counts = "".join(f"{nr:6} " if nr < _MOST else f">{_MOST:6} " for nr in row)
         text += f"Node {nid:4}, zone {name:>8}, type {kind:>12} {counts}\n"

@@ -45,7 +45,9 @@ def free_blocks_by_region(zone: ZoneBase) -> NDArray[np.int64]:
     return counts
 
 
-def zoneinfo_regions_text(zone: ZoneBase, present: Sequence[int] | None = None) -> str:
+def zoneinfo_regions_text(
+    zone: ZoneBase, present: Sequence[int] | None = None, first_region: int = 0
+) -> str:
     """Lines that the series adds to a zone in ``/proc/zoneinfo``.
 
     Parameters
@@ -53,6 +55,8 @@ def zoneinfo_regions_text(zone: ZoneBase, present: Sequence[int] | None = None) 
     zone : Zone or MemoryZone
     present : sequence of int, optional
         Present pages of each region; by default those that are managed.
+    first_region : int, default 0
+        Number of the first region; a zone of a hierarchy is a region of another one.
 
     Returns
     -------
@@ -60,15 +64,19 @@ def zoneinfo_regions_text(zone: ZoneBase, present: Sequence[int] | None = None) 
     """
     shown = zone.region_managed.tolist() if present is None else present
     text = "Per-region page stats\t present\t free\n"
-    for region, (pages, free) in enumerate(zip(shown, zone.region_nr_free.tolist(), strict=True)):
+    free_pages = zone.region_nr_free.tolist()
+    for region, (pages, free) in enumerate(zip(shown, free_pages, strict=True), first_region):
         text += f"\tRegion {region:6} \t {pages:6} \t {free:6}\n"
     return text
 
 
-def buddyinfo_regions_text(zone: ZoneBase, name: str = "Normal", nid: int = 0) -> str:
+def buddyinfo_regions_text(
+    zone: ZoneBase, name: str = "Normal", nid: int = 0, first_region: int = 0
+) -> str:
     """``/proc/buddyinfo`` of a zone by regions: blocks of all types, those of parked regions included."""
     text = f"Node {nid}, zone {name:>8} \n"
-    for region, counts in enumerate(free_blocks_by_region(zone).sum(axis=1).tolist()):
+    blocks = free_blocks_by_region(zone).sum(axis=1).tolist()
+    for region, counts in enumerate(blocks, first_region):
         text += f"\t\t Region {region:6} " + "".join(f"{nr:6} " for nr in counts) + "\n"
     return text
 
@@ -79,19 +87,34 @@ def pagetypeinfo_regions_text(zone: ZoneBase, name: str = "Normal", nid: int = 0
     Blocks of parked regions are on no list and so are not in the first part. A pageblock counts where
     its first page lies.
     """
-    names = type_names(zone)
+    return (
+        list_rows(zone, name, nid, 0) + pageblock_heading(zone) + pageblock_rows(zone, name, nid, 0)
+    )
+
+
+def list_rows(zone: ZoneBase, name: str, nid: int, first_region: int) -> str:
+    """Rows of ``/proc/pagetypeinfo`` for the blocks on the lists of each type and region of a zone."""
     counts = free_blocks_by_region(zone)
     text = ""
-    for number, kind in enumerate(names):
+    for number, kind in enumerate(type_names(zone)):
         for region in range(zone.nr_regions):
             row = "".join(f"{nr:6} " for nr in counts[region, number].tolist())
-            text += f"Node {nid:4}, zone {name:>8}, R{region:3} {kind:>12} {row}\n"
-    text += f"\n{'Number of blocks type ':<23}" + "".join(f"{kind:>12} " for kind in names) + "\n"
-    for region, row in enumerate(_pageblocks_by_region(zone).tolist()):
-        text += (
-            f"Node {nid}, zone {name:>8} R{region:3} " + "".join(f"{nr:12} " for nr in row) + "\n"
-        )
+            text += f"Node {nid:4}, zone {name:>8}, R{region + first_region:3} {kind:>12} {row}\n"
     return text
+
+
+def pageblock_heading(zone: ZoneBase) -> str:
+    """Heading of the second part of ``/proc/pagetypeinfo``."""
+    kinds = "".join(f"{kind:>12} " for kind in type_names(zone))
+    return f"\n{'Number of blocks type ':<23}{kinds}\n"
+
+
+def pageblock_rows(zone: ZoneBase, name: str, nid: int, first_region: int) -> str:
+    """Rows of ``/proc/pagetypeinfo`` for the pageblocks of each region of a zone, by their type."""
+    return "".join(
+        f"Node {nid}, zone {name:>8} R{region:3} {''.join(f'{nr:12} ' for nr in row)}\n"
+        for region, row in enumerate(_pageblocks_by_region(zone).tolist(), first_region)
+    )
 
 
 def _pageblocks_by_region(zone: ZoneBase) -> NDArray[np.int64]:

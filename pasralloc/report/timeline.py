@@ -27,7 +27,8 @@ def timelines_to_json(kind: str, timelines: Sequence[Timeline]) -> str:
                     "end": timeline.end,
                     "end_drained": timeline.end_drained,
                     "trace": timeline.free_regions.tolist(),
-                    "allocations": timeline.nr_allocs,
+                    "allocated_blocks": timeline.nr_allocs,
+                    "allocated_pages": timeline.nr_pages,
                     "killed": timeline.nr_killed,
                     "provenance": timeline.provenance,
                 }
@@ -67,16 +68,29 @@ def print_timelines(console: Console, kind: str, timelines: Sequence[Timeline]) 
             ),
         )
     console.print(table)
+    print_parameters(console, first.parameters, first.provenance)
+
+
+def print_parameters(
+    console: Console, parameters: dict[str, Any], provenance: dict[str, Any]
+) -> None:
+    """Print every parameter of a workload as ``--set`` takes it, and those of its simulation."""
     options = {
         name: value
-        for name, value in first.provenance.items()
+        for name, value in provenance.items()
         if name not in ("policy", "digest", "pasralloc", "python", "machine", "now_ns")
     }
-    console.print(
-        f"parameters: {_plain(first.parameters)}", soft_wrap=True, markup=False, highlight=False
-    )
-    console.print(f"simulation: {_plain(options)}", soft_wrap=True, markup=False, highlight=False)
+    for title, values in (("parameters", parameters), ("simulation", options)):
+        console.print(f"{title}: {_plain(values)}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _plain(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+    shown = []
+    for name, value in parameters.items():
+        if isinstance(value, dict):
+            shown.append(_plain({f"{name}.{key}": one for key, one in value.items()}))
+        elif isinstance(value, tuple):
+            shown.append(f"{name}={','.join(map(str, value))}")
+        else:
+            shown.append(f"{name}={value}")
+    return " ".join(shown)

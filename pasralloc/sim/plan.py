@@ -92,8 +92,10 @@ def plans_of(
 ) -> list[ZonePlan]:
     """Everything about the zones that the compiled part needs."""
     # In a hierarchy a zone holds memory back for requests to the zones of its own region.
+    places = [(piece.span.nid, piece.group) for piece in pieces]
     apart = [
-        replace(piece.span, nid=piece.span.nid * len(pieces) + piece.group) for piece in pieces
+        replace(piece.span, nid=places.index(place))
+        for piece, place in zip(pieces, places, strict=True)
     ]
     marks = formulas.watermarks(
         policy.kernel,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,9 @@ class Result:
     provenance : dict of str to Any
         Version, parameters, the name of the machine, and a digest of the memory at the end.
     counters : dict of str to int, optional
-        What the zones of a machine did to requests: *misses*, zones that a watermark kept from serving one;
-        *slow*, requests that found all zones below their low watermarks; *walked*, zones tried in vain;
+        What the zones of a machine did to requests: *misses*, how often a zone was passed over because a watermark
+        forbade it (once per zone and attempt, so one request may count often); *slow*, requests that found all
+        zones below their low watermarks; *walked*, how often a zone was tried in vain for whatever reason;
         *kswapd_runs*. None without a machine.
     """
 
@@ -138,6 +140,7 @@ def replay(
     region_pages: int | None = None,
     start: str | None = None,
     memory_pages: int | None = None,
+    at_end: Callable[[Zone | Simulation], object] | None = None,
 ) -> Result:
     """Replay the allocations and frees of a trace under an allocator policy.
 
@@ -162,6 +165,8 @@ def replay(
     memory_pages : int, optional
         Pages of memory from pfn 0 on; not of a machine. By default as much as the start map
         covers, else what the trace names, rounded up to whole regions.
+    at_end : callable, optional
+        Called with the memory after the last event, which is a `Zone`, or a `Simulation` on a machine.
 
     Returns
     -------
@@ -236,6 +241,8 @@ def replay(
     seconds = time.thread_time() - seconds
     counters = ground.counters()
     outcome = replayer.result()
+    if at_end is not None:
+        at_end(ground.memory)
     return Result(
         policy=policy,
         counts=dict(outcome.pop("counts")),

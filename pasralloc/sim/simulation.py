@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from pasralloc import __version__
 from pasralloc._core.memoryranges import MemoryRanges
+from pasralloc.choices import Problems
 from pasralloc.machine.machine import Machine
 from pasralloc.policy.presets import Policy, policy_of
 from pasralloc.sim.plan import evacuation_plan, pieces_of, plans_of, zonelists_of
 from pasralloc.sizing import Pagesets, check_range
+from pasralloc.units import MAX_TIME_NS
 
 REGION_DTYPE = np.dtype(
     [
@@ -28,7 +30,7 @@ REGION_DTYPE = np.dtype(
     ]
 )
 SECOND_NS = 1_000_000_000
-MAX_NS = 1 << 61
+MAX_SEED = (1 << 128) - 1
 
 
 class Simulation(MemoryRanges):
@@ -41,7 +43,7 @@ class Simulation(MemoryRanges):
     policy : str or Policy, default "sorted"
         Name of a preset, or a policy.
     seed : int, default 0
-        Seeds `rng`, from which workloads draw; the simulation itself leaves nothing to chance.
+        Seeds `rng`, from which workloads draw. A number, never None, so that every result can be had again.
     pagesets : bool or Pagesets, default True
         Whether CPUs have pagesets, of the sizes that the kernel computes for each zone; or the sizes for
         all zones.
@@ -55,7 +57,7 @@ class Simulation(MemoryRanges):
     Raises
     ------
     ValueError, TypeError
-        If an argument does not fit.
+        If an argument does not fit; every problem is named.
     MemoryError
         If the tables cannot be mapped.
 
@@ -75,6 +77,10 @@ class Simulation(MemoryRanges):
     set (`set_page_state`) can be reclaimed; their owner learns of it from `reclaimed`. Differs from Linux: kswapd
     goes by zones instead of nodes, there are no active lists, and compaction, throttling and the OOM killer are
     left to the caller.
+
+    The simulation itself draws nothing: what it does follows from its state and the calls alone. So a snapshot
+    and the digest leave `rng` out, and a simulation that is restored goes on exactly as the one it was taken of,
+    whatever either's seed is; a workload that is to go on needs ``rng.bit_generator.state`` as well.
 
     Time is that of the last *now_ns*. Takes the memory of its zones, and one byte per page for states.
 
@@ -101,16 +107,22 @@ class Simulation(MemoryRanges):
         kswapd_latency_ns: int = 0,
         vmstat_interval_ns: int = SECOND_NS,
     ) -> None:
-        if isinstance(machine, str):
-            machine = Machine.preset(machine)
-        if not isinstance(machine, Machine):
-            raise TypeError(f"machine must be a Machine or the name of a preset, got {machine!r}")
+        problems = Problems()
+        chosen = problems.check(_machine_of, machine)
+        policy_chosen = problems.check(policy_of, policy)
+        problems.check(check_range, "seed", seed, 0, MAX_SEED)
         if not isinstance(pagesets, (bool, Pagesets)):
-            raise TypeError(f"pagesets must be True, False or Pagesets, got {pagesets!r}")
-        check_range("swap_pages", swap_pages, 0, 1 << 62)
-        check_range("kswapd_latency_ns", kswapd_latency_ns, 0, MAX_NS)
-        check_range("vmstat_interval_ns", vmstat_interval_ns, 0, MAX_NS)
-        policy = policy_of(policy)
+            problems.add(f"pagesets must be True, False or Pagesets, got {pagesets!r}")
+        problems.check(check_range, "swap_pages", swap_pages, 0, 1 << 62)
+        for name, value in (
+            ("kswapd_latency_ns", kswapd_latency_ns),
+            ("vmstat_interval_ns", vmstat_interval_ns),
+        ):
+            problems.check(check_range, name, value, 0, MAX_TIME_NS)
+        problems.refuse()
+        assert chosen is not None
+        assert policy_chosen is not None
+        machine, policy = chosen, policy_chosen
         pieces = pieces_of(machine, policy.hierarchy)
         self._set_up(
             plans_of(machine, pieces, policy, pagesets),
@@ -188,3 +200,11 @@ class Simulation(MemoryRanges):
             f"<Simulation of {self.machine.name!r} under {self.policy.name!r}: {len(self.zones)} zones,"
             f" {self.nr_free} pages free, {self.now_ns} ns>"
         )
+
+
+def _machine_of(machine: Machine | str) -> Machine:
+    if isinstance(machine, str):
+        return Machine.preset(machine)
+    if not isinstance(machine, Machine):
+        raise TypeError(f"machine must be a Machine or the name of a preset, got {machine!r}")
+    return machine

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from pasralloc.errors import InvalidFree, OutOfMemory
 from pasralloc.machine.machine import Machine
 from pasralloc.policy.presets import Policy
-from pasralloc.sim.plan import pieces_of, plans_of, zonelists_of
 from pasralloc.sizing import Pagesets
 from pasralloc.testing import pagesets as pageset_rules
 from pasralloc.testing import reserves
+from pasralloc.testing.memoryplan import TYPES, rules_of, zonelists_of
 from pasralloc.testing.memoryzone import ALLOC_MIN_RESERVE, HIGH, LOW, MIN, ZoneOfMemory
 from pasralloc.testing.model import ALLOC_NOFRAGMENT, ALLOC_NON_BLOCK, ZoneModel
 
 DMA32, NORMAL, MOVABLE = 1, 2, 3
-TYPES = ("DMA", "DMA32", "Normal", "Movable")
 CLUSTER = 32  # pages that are reclaimed at a time
 RETRIES = 16
 COSTLY_ORDER = 3
@@ -53,12 +52,10 @@ class MemoryModel:
         kswapd_latency_ns: int = 0,
         vmstat_interval_ns: int = 1_000_000_000,
     ) -> None:
-        pieces = pieces_of(machine, policy.hierarchy)
         by_region = policy.reclaim == "high-region-first"
-        self.zones = [
-            ZoneOfMemory(plan, by_region) for plan in plans_of(machine, pieces, policy, pagesets)
-        ]
-        self.zonelists = zonelists_of(machine, pieces)
+        rules = rules_of(machine, policy, pagesets)
+        self.zones = [ZoneOfMemory(zone, by_region) for zone in rules]
+        self.zonelists = zonelists_of(machine, rules)
         self.nr_nodes = len(machine.nodes)
         self.swap_size = self.swap_free = swap_pages
         self.latency_ns = kswapd_latency_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pasralloc.testing import reserves
+from pasralloc.testing.memoryplan import ZoneRules
 from pasralloc.testing.model import ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK, ALLOC_OOM, ZoneModel
 
 ALLOC_MIN_RESERVE = 32
@@ -12,7 +13,7 @@ MIN, LOW, HIGH = 0, 1, 2
 class ZoneOfMemory:
     """A zone with its watermarks, and what is known about its blocks in use."""
 
-    def __init__(self, plan, by_region: bool) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, plan: ZoneRules, by_region: bool) -> None:
         self.zone = ZoneModel(**plan.options)
         self.zone.boost_max = plan.boost_max
         if plan.nr_reserve:
@@ -37,13 +38,13 @@ class ZoneOfMemory:
 
     def mark(self, wmark: int) -> int:
         """Pages of a watermark, boost included."""
-        return int(self.plan.watermarks[wmark]) + self.zone.watermark_boost
+        return self.plan.watermarks[wmark] + self.zone.watermark_boost
 
     def has_enough(self, order: int, wmark: int, highest: int, wanted: str, flags: int) -> bool:
         """``zone_watermark_fast()``: ``__GFP_HIGH`` ignores what a boost adds to the min watermark."""
         marks = [self.mark(wmark)]
         if order == 0 and wmark == MIN and flags & ALLOC_MIN_RESERVE:
-            marks.append(int(self.plan.watermarks[MIN]))
+            marks.append(self.plan.watermarks[MIN])
         return any(self._is_above(mark, order, highest, wanted, flags) for mark in marks)
 
     def _is_above(self, mark: int, order: int, highest: int, wanted: str, flags: int) -> bool:

@@ -20,7 +20,8 @@ from pasralloc.policy.presets import Policy
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import Pagesets
 from pasralloc.testing.inside import pcplists
-from pasralloc.testing.memory import TYPES, MemoryModel
+from pasralloc.testing.memory import MemoryModel
+from pasralloc.testing.memoryplan import TYPES
 
 TOP_PAGES = 1024
 ENOMEM = -12

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from pasralloc.analysis.fragmentation import unusable_free_index
+from pasralloc.choices import Problems
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
+from pasralloc.workload.checks import TYPES, check_number, check_shares
 
 TOP_ORDER = 10
 TOP_PAGES = 1024
 SINGLES = 512  # pages of a block of the largest order of which every second is free
 PARKED = 6  # where `Zone.blocks` tells the migratetype of a block of a parked region
-TYPES = ("unmovable", "movable", "reclaimable")
+MOST_OFF = 50  # of the index, where little is free; else 4 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +40,14 @@ class Ageing:
     Raises
     ------
     ValueError, TypeError
-        If a parameter is out of range.
+        If a parameter is out of range; every problem is named.
 
     Notes
     -----
     Of the free blocks of the largest order some, chosen at random, stay as they are, as many as *index*
     leaves of the free pages. Of others, chosen likewise, every second page is taken, so that
-    nothing merges. All other free memory is taken whole. Where enough blocks are free at the start, the
-    index that results is off by what 4 MiB are of the free memory.
+    nothing merges. All other free memory is taken whole, but for pageblocks that are set aside. The index
+    that results is off by what 4 MiB are of the free memory.
 
     References
     ----------
@@ -58,16 +61,18 @@ class Ageing:
     shares: tuple[float, float, float] = (0.1, 0.85, 0.05)
 
     def __post_init__(self) -> None:
-        check_range("index", self.index, 0, 1000)
-        check_range("order", self.order, 1, 10)
-        if not 0 < self.free_share < 1:
-            raise ValueError(f"free_share must be above 0 and below 1, got {self.free_share}")
-        if (
-            len(self.shares) != len(TYPES)
-            or min(self.shares) < 0
-            or abs(sum(self.shares) - 1) > 1e-9
-        ):
-            raise ValueError(f"shares must be three numbers that add up to 1, got {self.shares}")
+        problems = Problems()
+        problems.check(check_range, "index", self.index, 0, 1000)
+        problems.check(check_range, "order", self.order, 1, 10)
+        problems.check(
+            check_number,
+            "free_share",
+            self.free_share,
+            lambda share: 0 < share < 1,
+            "above 0 and below 1",
+        )
+        problems.check(check_shares, "shares", self.shares)
+        problems.refuse()
 
     def run(self, sim: Simulation) -> AgeingResult:
         """Run on a simulation.
@@ -80,16 +85,37 @@ class Ageing:
         Returns
         -------
         result : AgeingResult
+
+        Raises
+        ------
+        ValueError
+            If there are not as many free blocks of the largest order as this takes; nothing is changed.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the index or the free share is not what was asked for; `AgeingResult.missed` says it too.
         """
+        before = sim.snapshot() if any(zone.nr_cached for zone in sim.zones) else None
         sim.drain()
         free = np.concatenate([zone.blocks() for zone in sim.zones])
         free = free[
             free["is_free"] & ((free["migratetype"] < len(TYPES)) | (free["migratetype"] == PARKED))
         ]
-        whole = sim.rng.permutation(free["pfn"][free["order"] == TOP_ORDER])
-        wanted = int(sum(zone.managed for zone in sim.zones) * self.free_share)
-        nr_split = min(round(wanted * self.index / 1000 / SINGLES), len(whole))
-        nr_whole = min(round((wanted - nr_split * SINGLES) / TOP_PAGES), len(whole) - nr_split)
+        whole = free["pfn"][free["order"] == TOP_ORDER]
+        managed = sum(zone.managed for zone in sim.zones)
+        wanted = int(managed * self.free_share)
+        nr_split = round(wanted * self.index / 1000 / SINGLES)
+        nr_whole = max(round((wanted - nr_split * SINGLES) / TOP_PAGES), 0)
+        if nr_split + nr_whole > len(whole):
+            if before is not None:
+                sim.restore(before)
+            raise ValueError(
+                f"{sim.machine.name} cannot hold free_share={self.free_share} with index={self.index}: for {wanted}"
+                f" free pages of {managed} that takes {nr_whole} free blocks of {TOP_PAGES} pages and {nr_split} to"
+                f" split, and {len(whole)} are free"
+            )
+        whole = sim.rng.permutation(whole)
         kinds = sim.rng.choice(TYPES, nr_split, p=self.shares)
         for pfn, kind in zip(
             whole[nr_whole : nr_whole + nr_split].tolist(), kinds.tolist(), strict=True
@@ -102,12 +128,28 @@ class Ageing:
         for block in free[free["order"] < TOP_ORDER]:
             sim.take_range(int(block["pfn"]), 1 << int(block["order"]))
         nr_blocks = np.sum([zone.buddyinfo() for zone in sim.zones], axis=0)
-        return AgeingResult(
+        result = AgeingResult(
             index=unusable_free_index(nr_blocks, self.order),
             free_pages=sim.nr_free,
+            free_share=sim.nr_free / managed,
+            missed=self._missed(unusable_free_index(nr_blocks, self.order), sim.nr_free, managed),
             parameters=asdict(self),
             provenance=sim.provenance(),
         )
+        for what in result.missed:
+            warnings.warn(f"ageing did not reach what was asked: {what}", RuntimeWarning, 2)
+        return result
+
+    def _missed(self, index: int, nr_free: int, managed: int) -> tuple[str, ...]:
+        """Name what is not as it was asked for, by more than 4 MiB."""
+        missed = []
+        if abs(index - self.index) > min(1 + 1000 * TOP_PAGES // max(nr_free, 1), MOST_OFF):
+            missed.append(f"an unusable free index of {self.index}, it is {index}")
+        if not nr_free or abs(nr_free - managed * self.free_share) > TOP_PAGES:
+            missed.append(
+                f"a free share of {self.free_share}, it is {nr_free / managed:.6g} ({nr_free} pages)"
+            )
+        return tuple(missed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +161,10 @@ class AgeingResult:
     index : int
         Unusable free index of all zones together.
     free_pages : int
+    free_share : float
+        Of the managed pages.
+    missed : tuple of str
+        What is further from what was asked for than 4 MiB make out: empty if all was reached.
     parameters : dict of str to Any
     provenance : dict of str to Any
         Of the simulation.
@@ -126,5 +172,7 @@ class AgeingResult:
 
     index: int
     free_pages: int
+    free_share: float
+    missed: tuple[str, ...]
     parameters: dict[str, Any]
     provenance: dict[str, Any]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pasralloc.choices import Problems
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
+from pasralloc.workload.checks import TYPES, check_number, check_shares
 from pasralloc.workload.timeline import SECOND_NS
 
-TYPES = ("unmovable", "movable", "reclaimable")
 LEAST_RATE = 1e-6  # a page in eleven days
 
 
@@ -33,8 +35,8 @@ class Background:
 
     Raises
     ------
-    ValueError
-        If a parameter is out of range.
+    ValueError, TypeError
+        If a parameter is out of range; every problem is named.
 
     Notes
     -----
@@ -48,19 +50,31 @@ class Background:
     lifetime_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.pages_per_second and not LEAST_RATE <= self.pages_per_second < float("inf"):
-            raise ValueError(
-                f"pages_per_second must be 0, or {LEAST_RATE} or more, got {self.pages_per_second}"
+        problems = Problems()
+        problems.check(
+            check_number,
+            "pages_per_second",
+            self.pages_per_second,
+            lambda rate: rate == 0 or LEAST_RATE <= rate < math.inf,
+            f"0, or {LEAST_RATE} or more and finite",
+        )
+        problems.check(check_range, "burst", self.burst, 1, 1 << 20)
+        problems.check(check_shares, "shares", self.shares)
+        if self.lifetime_s is not None:
+            problems.check(
+                check_number,
+                "lifetime_s",
+                self.lifetime_s,
+                lambda seconds: 0 < seconds < math.inf,
+                "positive and finite",
             )
-        check_range("burst", self.burst, 1, 1 << 20)
-        if (
-            len(self.shares) != len(TYPES)
-            or min(self.shares) < 0
-            or not abs(sum(self.shares) - 1) <= 1e-9
-        ):
-            raise ValueError(f"shares must be three numbers that add up to 1, got {self.shares}")
-        if self.lifetime_s is not None and not 0 < self.lifetime_s < float("inf"):
-            raise ValueError(f"lifetime_s must be positive, got {self.lifetime_s}")
+        problems.refuse()
+
+
+def check_background(background: object) -> None:
+    """TypeError for what is no background."""
+    if not isinstance(background, Background):
+        raise TypeError(f"background must be a Background, got {background!r}")
 
 
 class BackgroundLoad:

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pasralloc.choices import Problems
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
-from pasralloc.workload.background import Background, BackgroundLoad, nids_of_cpus
+from pasralloc.workload.background import (
+    Background,
+    BackgroundLoad,
+    check_background,
+    nids_of_cpus,
+)
+from pasralloc.workload.checks import check_number
 from pasralloc.workload.fitting import check_fits
 from pasralloc.workload.timeline import SECOND_NS, Timeline
 
@@ -49,7 +56,7 @@ class Kernbench:
     Raises
     ------
     ValueError, TypeError
-        If a parameter is out of range.
+        If a parameter is out of range; every problem is named.
 
     Notes
     -----
@@ -69,6 +76,7 @@ class Kernbench:
     background: Background = field(default_factory=Background)
 
     def __post_init__(self) -> None:
+        problems = Problems()
         for name, least in (
             ("units", 1),
             ("anon_pages", 1),
@@ -78,11 +86,14 @@ class Kernbench:
             ("pages_per_second", 1),
             ("slice_ns", 1),
         ):
-            check_range(name, getattr(self, name), least, 1 << 30)
+            problems.check(check_range, name, getattr(self, name), least, 1 << 30)
         if self.jobs is not None:
-            check_range("jobs", self.jobs, 1, 1 << 16)
-        if not 0 <= self.slab_kept <= 1:
-            raise ValueError(f"slab_kept must be 0 to 1, got {self.slab_kept}")
+            problems.check(check_range, "jobs", self.jobs, 1, 1 << 16)
+        problems.check(
+            check_number, "slab_kept", self.slab_kept, lambda share: 0 <= share <= 1, "0 to 1"
+        )
+        problems.check(check_background, self.background)
+        problems.refuse()
 
     def run(self, sim: Simulation) -> Timeline:
         """Run on a simulation, from its present on.
@@ -130,6 +141,7 @@ class _Build:
         self.numbers = {name: i for i, name in enumerate(sim.zones[0].migratetypes[:3])}
         self.nr_started = 0
         self.nr_allocs = 0
+        self.nr_pages = 0
         self.nr_killed = 0
 
     def begin(self) -> _Job:
@@ -155,8 +167,10 @@ class _Build:
         """Read or write *nr* pages of files."""
         if nr:
             pfns = self.sim.alloc_batch(np.zeros(nr, np.uint8), nid=self.nids[cpu], cpu=cpu)
-            self.sim.set_page_states(pfns[pfns >= 0], state)
-            self.nr_allocs += nr
+            pfns = pfns[pfns >= 0]
+            self.sim.set_page_states(pfns, state)
+            self.nr_allocs += len(pfns)
+            self.nr_pages += len(pfns)
 
     def slice(self, cpu: int, job: _Job) -> bool:
         """Let a process run for a slice; False when it is over."""
@@ -170,8 +184,10 @@ class _Build:
         self.sim.alloc_batch(
             job.orders[part], job.types[part], job.pfns[part], nid=self.nids[cpu], cpu=cpu
         )
-        self.nr_allocs += stop - job.nr
-        is_short = bool((job.pfns[part] < 0).any())
+        is_there = job.pfns[part] >= 0
+        self.nr_allocs += int(np.count_nonzero(is_there))
+        self.nr_pages += int((1 << job.orders[part][is_there].astype(np.int64)).sum())
+        is_short = not is_there.all()
         job.nr = stop
         if stop == len(job.orders) or is_short:
             held = job.pfns[: job.nr]
@@ -203,5 +219,10 @@ class _Build:
                 samples.append(sim.nr_free_regions())
                 next_sample += SECOND_NS
         return Timeline.finish(
-            sim, samples, nr_allocs=self.nr_allocs, nr_killed=self.nr_killed, load=load
+            sim,
+            samples,
+            nr_allocs=self.nr_allocs,
+            nr_pages=self.nr_pages,
+            nr_killed=self.nr_killed,
+            load=load,
         )

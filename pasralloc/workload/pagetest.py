@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pasralloc.choices import Problems
 from pasralloc.errors import OutOfMemory
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
 from pasralloc.workload.fitting import check_fits
 
+TOP_ORDER = 10
 PTES = 512  # pages that one page table maps
 FAULTS = 4096  # pages touched before page tables follow; nothing depends on it but speed
 
@@ -37,7 +39,7 @@ class Pagetest:
     Raises
     ------
     ValueError, TypeError
-        If a parameter is out of range.
+        If a parameter is out of range; every problem is named.
 
     Notes
     -----
@@ -56,11 +58,20 @@ class Pagetest:
     nid: int = 0
 
     def __post_init__(self) -> None:
-        for request in self.requests:
-            check_range("requests", request, 1, 1 << 40)
-        check_range("overhead_pages", self.overhead_pages, 0, 1 << 30)
-        if self.grows and list(self.requests) != sorted(self.requests):
-            raise ValueError(f"requests must ascend for a process that grows, got {self.requests}")
+        problems = Problems()
+        if not isinstance(self.requests, (tuple, list)) or not self.requests:
+            problems.add(f"requests must be a tuple of at least one number, got {self.requests!r}")
+        else:
+            for i, request in enumerate(self.requests):
+                problems.check(check_range, f"requests[{i}]", request, 1, 1 << 40)
+        problems.check(check_range, "overhead_pages", self.overhead_pages, 0, 1 << 30)
+        problems.check(check_range, "cpu", self.cpu, 0, 1 << 16)
+        problems.check(check_range, "nid", self.nid, 0, 1 << 16)
+        if not isinstance(self.grows, bool):
+            problems.add(f"grows must be True or False, got {self.grows!r}")
+        elif self.grows and not problems and list(self.requests) != sorted(self.requests):
+            problems.add(f"requests must ascend for a process that grows, got {self.requests}")
+        problems.refuse()
 
     def run(self, sim: Simulation) -> PagetestResult:
         """Run on a simulation, which is left as it is after the last request.
@@ -76,14 +87,15 @@ class Pagetest:
         Raises
         ------
         ValueError
-            If the machine has not enough free pages for a request.
+            If the machine has not enough pages for a request, or no such CPU or node; every problem is
+            named, and nothing is changed.
         OutOfMemory
             If watermarks keep them from it.
         """
-        needed = max(self.requests) + -(-max(self.requests) // PTES) + self.overhead_pages
-        check_fits(sim, f"a request of {max(self.requests)} pages", needed)
+        self._check_fits(sim)
         before = sim.snapshot()
         tables = [sim.regions()["nr_free"]]
+        small = [_small_pages(sim)]
         held = 0
         for request in self.requests:
             if not self.grows:
@@ -99,14 +111,45 @@ class Pagetest:
                 self._touch(sim, nr_tables, "unmovable")
                 held += nr
             tables.append(sim.regions()["nr_free"])
+            small.append(_small_pages(sim))
         return PagetestResult(
-            nr_free=np.array(tables), parameters=asdict(self), provenance=sim.provenance()
+            nr_free=np.array(tables),
+            nr_small=np.array(small),
+            parameters=asdict(self),
+            provenance=sim.provenance(),
         )
+
+    def _check_fits(self, sim: Simulation) -> None:
+        problems = Problems()
+        for i, request in enumerate(self.requests):
+            problems.check(
+                check_fits,
+                sim,
+                f"requests[{i}] of {request} pages with page tables and overhead",
+                request + -(-request // PTES) + self.overhead_pages,
+            )
+        if self.cpu >= sim.machine.nr_cpus:
+            problems.add(f"cpu must be 0 to {sim.machine.nr_cpus - 1}, got {self.cpu}")
+        problems.check(sim.machine.node, self.nid)
+        problems.refuse()
 
     def _touch(self, sim: Simulation, nr: int, kind: str) -> None:
         pfns = sim.alloc_batch(np.zeros(nr, np.uint8), kind, cpu=self.cpu, nid=self.nid)
         if nr and pfns.min() < 0:
             raise OutOfMemory(0, kind)
+
+
+def _small_pages(sim: Simulation) -> NDArray[np.int64]:
+    """Free pages of each region in blocks smaller than the largest order."""
+    tables = []
+    for zone in sim.zones:
+        blocks = zone.blocks()
+        blocks = blocks[blocks["is_free"] & (blocks["order"] < TOP_ORDER)]
+        regions = np.searchsorted(zone.region_start_pfn, blocks["pfn"], side="right") - 1
+        table = np.zeros(zone.nr_regions, np.int64)
+        np.add.at(table, regions, 1 << blocks["order"].astype(np.int64))
+        tables.append(table)
+    return np.concatenate(tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,11 +160,14 @@ class PagetestResult:
     ----------
     nr_free : ndarray of int64, shape (1 + nr_requests, nr_regions)
         Before the first request, and after each. Regions in the order of `Simulation.regions`.
+    nr_small : ndarray of int64, shape (1 + nr_requests, nr_regions)
+        How many of them lie in blocks that are smaller than the largest order.
     parameters : dict of str to Any
     provenance : dict of str to Any
         Of the simulation.
     """
 
     nr_free: NDArray[np.int64]
+    nr_small: NDArray[np.int64]
     parameters: dict[str, Any]
     provenance: dict[str, Any]

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
-from pasralloc.choices import unknown
+from pasralloc.choices import Problems, unknown
+from pasralloc.workload.ageing import Ageing
+from pasralloc.workload.background import Background
 from pasralloc.workload.ebizzy import Ebizzy
 from pasralloc.workload.kernbench import Kernbench
+from pasralloc.workload.pagetest import Pagetest
 
-WORKLOADS: dict[str, type[Ebizzy] | type[Kernbench]] = {"ebizzy": Ebizzy, "kernbench": Kernbench}
+Workload = Ageing | Ebizzy | Kernbench | Pagetest
+
+WORKLOADS: dict[str, type[Workload]] = {
+    "ageing": Ageing,
+    "ebizzy": Ebizzy,
+    "kernbench": Kernbench,
+    "pagetest": Pagetest,
+}
+
+PREFIX = "background."
+WORDS = {"true": True, "false": False, "none": None}
 
 
-def workload_of(kind: str, settings: Iterable[str] = ()) -> Ebizzy | Kernbench:
+def defaults_of(kind: str) -> dict[str, Any]:
+    """Every parameter of a workload and its default, by the name that a setting gives it."""
+    load = WORKLOADS[kind]()
+    defaults = {field.name: getattr(load, field.name) for field in fields(load)}
+    background = defaults.pop("background", None)
+    if background is not None:
+        defaults |= {
+            PREFIX + field.name: getattr(background, field.name) for field in fields(background)
+        }
+    return defaults
+
+
+def workload_of(kind: str, settings: Iterable[str] = ()) -> Workload:
     """Make a workload from its name and settings such as ``processes=4`` or ``background.burst=8``.
 
     Parameters
@@ -21,11 +46,12 @@ def workload_of(kind: str, settings: Iterable[str] = ()) -> Ebizzy | Kernbench:
     kind : str
         One of `WORKLOADS`.
     settings : iterable of str
-        Each names a parameter and gives its value.
+        Each names a parameter and gives its value: a number, several joined by commas
+        (``background.shares=0.2,0.7,0.1``), true, false or none.
 
     Returns
     -------
-    workload : Ebizzy or Kernbench
+    workload : Ageing, Ebizzy, Kernbench or Pagetest
 
     Raises
     ------
@@ -34,37 +60,60 @@ def workload_of(kind: str, settings: Iterable[str] = ()) -> Ebizzy | Kernbench:
     """
     if kind not in WORKLOADS:
         raise ValueError(unknown("workload", kind, WORKLOADS))
-    values: dict[str, dict[str, Any]] = {"": {}, "background.": {}}
-    problems = []
-    load = WORKLOADS[kind]()
-    for setting in settings:
+    defaults = defaults_of(kind)
+    values: dict[str, Any] = {}
+    problems = Problems()
+
+    def take(setting: str) -> None:
         name, equals, text = setting.partition("=")
-        prefix = "background." if name.startswith("background.") else ""
-        target: Any = load.background if prefix else load
-        known = {field.name for field in fields(target)} - {"background", "shares"}
-        field_name = name.removeprefix(prefix)
         if not equals:
-            problems.append(f"{setting!r} is not NAME=VALUE")
-        elif field_name not in known:
-            problems.append(
-                unknown(f"parameter of {kind}", name, sorted(prefix + key for key in known))
-            )
-        else:
-            try:
-                values[prefix][field_name] = _number(text)
-            except ValueError:
-                problems.append(f"{name} must be a number, got {text!r}")
-    if not problems:
+            raise ValueError(f"{setting!r} is not NAME=VALUE")
+        if name not in defaults:
+            raise ValueError(unknown(f"parameter of {kind}", name, sorted(defaults)))
+        if name in values:
+            raise ValueError(f"{name} is given twice")
+        values[name] = _value(name, text, defaults[name])
+
+    for setting in settings:
+        problems.check(take, setting)
+    of_background = {
+        name.removeprefix(PREFIX): values.pop(name)
+        for name in list(values)
+        if name.startswith(PREFIX)
+    }
+    trouble = None
+    if of_background:
         try:
-            background = replace(load.background, **values["background."])
-            return replace(load, background=background, **values[""])
+            values["background"] = Background(**of_background)
         except (TypeError, ValueError) as error:
-            problems.append(str(error))
-    raise ValueError("; ".join(problems))
-
-
-def _number(text: str) -> int | float:
+            trouble = f"background: {error}"
+    load = problems.check(lambda: WORKLOADS[kind](**values))
+    if trouble is not None:
+        # Last, so that nobody takes what follows for parameters of the background.
+        problems.add(trouble)
     try:
-        return int(text)
+        problems.refuse()
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    assert load is not None
+    return load
+
+
+def _value(name: str, text: str, default: object) -> object:
+    """Value of a parameter from its text; what has several by default may have several."""
+    if isinstance(default, tuple):
+        return tuple(_one(name, part, text) for part in text.split(","))
+    return _one(name, text, text)
+
+
+def _one(name: str, part: str, text: str) -> object:
+    if part in WORDS:
+        return WORDS[part]
+    try:
+        return int(part)
     except ValueError:
-        return float(text)
+        pass
+    try:
+        return float(part)
+    except ValueError:
+        raise ValueError(f"{name} must be a number, got {text!r}") from None

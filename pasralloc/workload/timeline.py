@@ -27,8 +27,9 @@ class Timeline:
         Free blocks per zone, migratetype and order at the last sample.
     end_drained : int
         Completely free regions at the end once all pagesets are drained.
-    nr_allocs : int
-        Pages that were allocated.
+    nr_allocs, nr_pages : int
+        Blocks that were allocated for the workload, and pages in them; requests that failed and the background
+        are not counted.
     nr_killed : int
         Processes that ended because a request found no memory.
     parameters : dict of str to Any
@@ -42,15 +43,23 @@ class Timeline:
     lists: NDArray[np.int64]
     end_drained: int
     nr_allocs: int
+    nr_pages: int
     nr_killed: int
     parameters: dict[str, Any]
     provenance: dict[str, Any]
 
     @classmethod
     def finish(
-        cls, sim: Simulation, samples: list[int], *, nr_allocs: int, nr_killed: int, load: Any
+        cls,
+        sim: Simulation,
+        samples: list[int],
+        *,
+        nr_allocs: int,
+        nr_killed: int,
+        load: Any,
+        nr_pages: int | None = None,
     ) -> Timeline:
-        """Take the last sample, then drain the pagesets."""
+        """Take the last sample, then drain the pagesets; by default every block was a single page."""
         regions = sim.regions()
         lists = np.array([zone.pagetypeinfo() for zone in sim.zones])
         samples = [*samples, sim.nr_free_regions()]
@@ -61,6 +70,7 @@ class Timeline:
             lists=lists,
             end_drained=sim.nr_free_regions(),
             nr_allocs=nr_allocs,
+            nr_pages=nr_allocs if nr_pages is None else nr_pages,
             nr_killed=nr_killed,
             parameters=asdict(load),
             provenance=sim.provenance(),

@@ -189,8 +189,8 @@ MUTANTS = [
     ),
     Mutant(
         "sim/plan.py",
-        "replace(piece.span, nid=piece.span.nid * len(pieces) + piece.group) for piece in pieces",
-        "piece.span for piece in pieces",
+        "replace(piece.span, nid=places.index(place))",
+        "piece.span",
         "zones of one region hold memory back for those of others",
         "tests/test_simulation.py",
     ),

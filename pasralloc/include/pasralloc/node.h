@@ -50,7 +50,7 @@ typedef struct pasr_memzone {
     uint8_t type;                     /* enum pasr_zone_type */
     uint8_t wants_kswapd;
     uint16_t kswapd_cpu;              /* whose pageset gets what kswapd frees */
-    uint64_t nr_misses;               /* requests that went on because of the watermark */
+    uint64_t nr_misses;               /* times that a watermark forbade it to a request */
     uint64_t nr_scanned;              /* pages that reclaim looked at */
     uint64_t nr_kswapd;               /* pages that kswapd freed */
     uint64_t nr_direct;               /* pages that direct reclaim freed */
