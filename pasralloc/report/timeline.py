@@ -29,6 +29,8 @@ def timelines_to_json(kind: str, timelines: Sequence[Timeline]) -> str:
                     "trace": timeline.free_regions.tolist(),
                     "allocations": timeline.nr_allocs,
                     "killed": timeline.nr_killed,
+                    "short": timeline.nr_short,
+                    "background_failures": timeline.nr_background_failures,
                     "provenance": timeline.provenance,
                 }
                 for timeline in timelines
