@@ -404,7 +404,7 @@ class TestCommands:
         names = [line.split()[0] for line in done.stdout.splitlines()]
         assert names == [
             *("pagetest", "hierarchy", "ebizzy", "watermarks"),
-            *("zone-fragmentation", "region-search"),
+            *("zone-fragmentation", "compaction", "region-search"),
         ]
 
     @pytest.mark.parametrize("name", ["pagetest", "hierarchy", "watermarks", "region-search"])
