@@ -123,7 +123,30 @@ class TestKswapd:
         with pytest.raises(pa.OutOfMemory):
             sim.alloc(nid=1, flags=pa.ALLOC_NON_BLOCK)
         assert [zone.nr_free > marks(sim).high for zone in sim.zones] == [True, True]
+        assert sim.counters()["kswapd_runs"] == 2, "every node has one"
+        assert sim.counters()["kswapd_zones"] == 2
+
+    def test_it_runs_once_for_all_zones_of_a_node(self):
+        sim = simulation("DMA32", "Normal")
+        sim.set_page_states(take_all(sim), "clean")
+        with pytest.raises(pa.OutOfMemory):
+            sim.alloc(flags=pa.ALLOC_NON_BLOCK)
         assert sim.counters()["kswapd_runs"] == 1
+        assert sim.counters()["kswapd_zones"] == 2
+
+    def test_zones_above_high_are_not_counted(self):
+        sim = simulation("Normal", nodes=2)
+        pfns = take_all(sim)
+        for pfn in [pfn for pfn in pfns if pfn >= 64 * MIB]:
+            sim.free(pfn)
+        sim.set_page_states([pfn for pfn in pfns if pfn < 64 * MIB], "clean")
+        while sim.counters()["slow"] == 0:
+            try:
+                sim.alloc(10, nid=0, flags=pa.ALLOC_NON_BLOCK)
+            except pa.OutOfMemory:
+                break
+        assert sim.counters()["kswapd_zones"] == 1
+        assert sim.counters()["kswapd_runs"] == 2
 
     def test_it_frees_to_a_pageset_of_its_own_node(self):
         sim = simulation("Normal", nodes=2, cpus=2, pagesets=True)

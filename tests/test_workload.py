@@ -93,8 +93,58 @@ def test_a_process_that_finds_no_memory_is_killed_and_gives_back_all(machine):
     sim = pa.Simulation(machine, "sorted", pagesets=False)
     result = replace(SMALL, processes=20, chunks=2, speed_sigma=0).run(sim)
     assert result.nr_killed
+    assert result.nr_short >= result.nr_killed
     assert result.end == 32
     sim.check()
+
+
+def test_a_process_that_does_not_get_its_chunks_is_killed(machine):
+    """They would fit, but for the watermarks."""
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    load = replace(SMALL, processes=1, threads=1, chunk_pages=400)
+    sim.take_range(512 * MIB, 512 * MIB)
+    sim.take_range(0, 512 * MIB - 806)
+    result = load.run(sim)
+    assert (result.nr_killed, result.nr_short) == (1, 3), "the chunk, its page table, and a stack"
+    assert result.nr_allocs < 405
+    assert sim.nr_free == 806
+
+
+def test_what_the_background_does_not_get_is_reported(machine):
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    left = sim.nr_free - 5010 - 4 - 5010
+    taken = sim.alloc_batch(np.zeros(left, np.uint8))
+    assert (taken >= 0).all()
+    load = replace(SMALL, processes=1, threads=1, background=Background(pages_per_second=9000))
+    result = load.run(sim)
+    assert result.nr_background_failures > 0
+
+
+def test_page_tables_and_stacks_must_fit_as_well(machine):
+    sim = pa.Simulation(machine, "sorted", pagesets=False)
+    load = replace(SMALL, processes=1, threads=1)  # 2 x (5000 + 10) + 4 pages
+    taken = sim.alloc_batch(np.zeros(sim.nr_free - 10023, np.uint8))
+    with pytest.raises(ValueError, match="that is 10024 pages, and 10023 are free"):
+        load.run(sim)
+    sim.free(int(taken[-1]))
+    load.run(sim)
+
+
+def test_a_record_goes_on_when_all_is_over(machine):
+    short, long = (
+        replace(SMALL, record_seconds=nr).run(pa.Simulation(machine, "sorted")) for nr in (0, 30)
+    )
+    assert len(short.free_regions) < 20
+    assert len(long.free_regions) == 31
+    assert long.free_regions[: len(short.free_regions)].tolist() == short.free_regions.tolist()
+
+
+def test_parked_pages_are_on_no_list(machine):
+    policy = replace(PRESETS["sorted-v3"], kernel="3.9")
+    result = SMALL.run(pa.Simulation(machine, policy))
+    assert result.parked_pages.sum() > 20 * 32 * MIB
+    on_lists = (result.lists.sum(axis=1) << np.arange(11)).sum()
+    assert on_lists + result.parked_pages.sum() == result.regions["nr_free"].sum()
 
 
 def test_every_loop_allocates_page_tables(machine):

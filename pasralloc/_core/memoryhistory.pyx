@@ -25,17 +25,19 @@ cdef class MemoryHistory(MemoryBase):
         """What happened so far, by name: dict of str to int.
 
         *slow*: requests that found every zone below its low watermark; *walked*: zones tried
-        in vain; *failures*: requests without memory; *kswapd_runs*, *direct_runs*: how often reclaim
-        ran; of all zones together *misses*, requests that went on because of a watermark, and
+        in vain; *failures*: requests without memory; *kswapd_runs*, *direct_runs*: how often the kswapd
+        of a node ran, and reclaim by a request itself; of all zones together *misses*, requests that went on
+        because of a watermark, *kswapd_zones*, zones that runs of kswapd found below their high watermark, and
         the pages *scanned*, *kswapd* and *direct* (reclaimed by either), *written* and *swapped*.
         """
         cdef const pasr_memzone_t *mz
         cdef uint32_t i
-        totals = dict.fromkeys(("misses", "scanned", "kswapd", "direct", "written", "swapped"), 0)
+        totals = dict.fromkeys(("misses", "kswapd_zones", "scanned", "kswapd", "direct", "written", "swapped"), 0)
         for i in range(self.c.nr_zones):
             mz = &self.c.zones[i]
             totals["misses"] += mz.nr_misses
             totals["scanned"] += mz.nr_scanned
+            totals["kswapd_zones"] += mz.nr_kswapd_runs
             totals["kswapd"] += mz.nr_kswapd
             totals["direct"] += mz.nr_direct
             totals["written"] += mz.nr_written

@@ -64,6 +64,7 @@ cdef extern from "pasralloc/node.h" nogil:
         uint16_t kswapd_cpu
         uint64_t nr_misses
         uint64_t nr_scanned
+        uint64_t nr_kswapd_runs
         uint64_t nr_kswapd
         uint64_t nr_direct
         uint64_t nr_written

@@ -77,26 +77,43 @@ cdef uint64_t reclaim_pages(pasr_memory_t *m, pasr_memzone_t *mz, uint32_t cpu, 
     return nr_freed
 
 
+cdef bint is_first_of_node(const pasr_memory_t *m, uint32_t number) noexcept nogil:
+    """Whether no zone of the same node before that one asked for kswapd."""
+    cdef uint32_t i = number
+    while i != 0:
+        i -= 1
+        if m.zones[i].wants_kswapd and m.zones[i].nid == m.zones[number].nid:
+            return False
+    return True
+
+
 cdef void kswapd_run(pasr_memory_t *m) noexcept nogil:
     """Bring every zone that asked for it to its high watermark, as far as there is something to reclaim.
 
-    Differs from Linux: it goes by zones, not by nodes, and is done before anything else happens; it
-    writes and swaps for boosted watermarks as well, and then reclaims only what is missing to the raised
-    high watermark, not as many pages as the boost has in any case.
+    Every node has a kswapd: it runs once for all zones of the node that asked. Differs from Linux: it looks at
+    those alone, and is done before anything else happens; it writes and swaps for boosted watermarks as well,
+    and then reclaims only what is missing to the raised high watermark, not as many pages as the boost has in
+    any case.
     """
     cdef uint32_t i
     cdef uint64_t nr_freed
     cdef pasr_memzone_t *mz
+    cdef bint is_low
     m.is_kswapd_due = False
-    m.nr_kswapd_runs += 1
+    for i in range(m.nr_zones):
+        if m.zones[i].wants_kswapd and is_first_of_node(m, i):
+            m.nr_kswapd_runs += 1
     for i in range(m.nr_zones):
         mz = &m.zones[i]
         if not mz.wants_kswapd:
             continue
         mz.wants_kswapd = False
+        is_low = False
         while not watermark_ok(mz, 0, wmark_pages(mz, PASR_WMARK_HIGH), mz.type, mz.zone.movable, 0):
+            is_low = True
             nr_freed = reclaim_pages(m, mz, mz.kswapd_cpu, SWAP_CLUSTER_MAX)
             if nr_freed == 0:
                 break
             mz.nr_kswapd += nr_freed
+        mz.nr_kswapd_runs += is_low
         mz.zone.watermark_boost = 0

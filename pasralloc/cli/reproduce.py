@@ -11,7 +11,11 @@ import click
 OUTCOMES = {
     "pagetest": ("pagetest", "free pages per region while a process grows (sorted-buddy v1, v2)"),
     "hierarchy": ("hierarchy", "the same where every region has zones of its own (Garg 2011)"),
-    "ebizzy": ("ebizzy", "completely free regions over time, technique by technique (v3); minutes"),
+    "ebizzy": (
+        "ebizzy",
+        "completely free regions over time, technique by technique (v3, v4 vanilla; v4 patched waits"
+        " for region evacuation); minutes",
+    ),
     "watermarks": ("watermarks", "watermarks of the machine of v3 and v4"),
     "zone-fragmentation": ("zonefragmentation", "zones inside regions beside regions beside zones"),
     "compaction": ("compaction", "Linux's own compaction beside evacuation: opposite directions"),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pasralloc.outcomes.outcome import Outcome
-from pasralloc.report.sparkline import sparkline
+from pasralloc.report.ebizzy import print_ebizzy
 
 PAGETEST_COLUMNS = ("start", "512 MiB", "1024 MiB", "2048 MiB")
 HIERARCHY_COLUMNS = ("start", "480 MiB", "later")
@@ -22,8 +22,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     printer = {
         "pagetest": _print_pagetest,
         "hierarchy": _print_hierarchy,
-        "ebizzy": _print_ebizzy,
-        "zone-fragmentation": _print_columns,
+        "ebizzy": print_ebizzy,
+        "zone-fragmentation": _print_designs,
         "compaction": _print_steps,
     }.get(outcome.outcome, _print_pairs)
     printer(console, outcome)
@@ -89,15 +89,25 @@ def _print_steps(console: Console, outcome: Outcome) -> None:
         console.print(table)
 
 
-def _print_columns(console: Console, outcome: Outcome) -> None:
-    """Print what was counted, one column per design."""
-    table = Table()
-    table.add_column("")
-    for name in outcome.ours:
-        table.add_column(name, justify="right")
-    for key in next(iter(outcome.ours.values())):
-        table.add_row(key.replace("_", " "), *[f"{ours[key]:,}" for ours in outcome.ours.values()])
-    console.print(table)
+def _print_designs(console: Console, outcome: Outcome) -> None:
+    """Print what was counted, a table per load with one column per design."""
+    orders = outcome.ours["by_order"]["orders"]
+    for load, by_design in outcome.ours.items():
+        table = Table(title=load.replace("_", " "), title_justify="left")
+        table.add_column("")
+        designs = [name for name in by_design if name != "orders"]
+        for name in designs:
+            table.add_column(name, justify="right")
+        for key in by_design[designs[0]]:
+            rows = [by_design[name][key] for name in designs]
+            if load != "by_order":
+                table.add_row(key.replace("_", " "), *[f"{nr:,}" for nr in rows])
+                continue
+            for i, order in enumerate(orders):
+                table.add_row(
+                    f"{key.replace('_', ' ')}, order {order}", *[f"{row[i]:,}" for row in rows]
+                )
+        console.print(table)
 
 
 def _print_pairs(console: Console, outcome: Outcome) -> None:
@@ -106,67 +116,4 @@ def _print_pairs(console: Console, outcome: Outcome) -> None:
         table.add_column(column)
     for name, ours in outcome.ours.items():
         table.add_row(name, str(outcome.published.get(name, "-")), str(ours))
-    console.print(table)
-
-
-def _print_ebizzy(console: Console, outcome: Outcome) -> None:
-    policies = list(outcome.parameters["policies"])
-    table = Table(title="completely free regions", title_justify="left")
-    for column in ("", "start", "least", "end", "drained", "one sample per second"):
-        table.add_column(
-            column, justify="left" if column in ("", "one sample per second") else "right"
-        )
-    for name, curve in outcome.published["curves"].items():
-        table.add_row(
-            f"published, {name}",
-            str(curve[0]),
-            str(min(curve)),
-            str(curve[-1]),
-            "-",
-            _line(console, curve),
-        )
-    for name in policies:
-        ours = outcome.ours[name]
-        table.add_row(
-            name,
-            *[str(ours[key]) for key in ("start", "min", "end", "end_drained")],
-            _line(console, ours["trace"]),
-        )
-    console.print(table)
-    for name in policies:
-        ours = outcome.ours[name]
-        if "curve_distance" in ours:
-            console.print(
-                f"{name}: mean distance from the published curve {ours['curve_distance']} regions"
-            )
-        if "lists_distance" in ours:
-            console.print(
-                f"{name}: {ours['lists_distance']:.0%} of the free pages lie on other lists at the end"
-            )
-    _print_missing(console, outcome)
-    _print_ends(console, "seed", range(outcome.parameters["seeds"]), outcome.ours["ends_by_seed"])
-    rates = outcome.ours["ends_by_rate"]["rates"]
-    if rates:
-        _print_ends(console, "background pages/s", rates, outcome.ours["ends_by_rate"])
-
-
-def _print_missing(console: Console, outcome: Outcome) -> None:
-    for name in outcome.parameters["policies"]:
-        missing = outcome.ours[name]["missing"]
-        text = f"{name}: {len(missing)} regions of ZONE_NORMAL of node 0 are incomplete, half of them lack at most"
-        console.print(f"{text} {missing[len(missing) // 2] if missing else 0} pages")
-
-
-def _line(console: Console, curve: Sequence[int]) -> str:
-    return sparkline(curve, ascii_only=not console.encoding.startswith("utf"))
-
-
-def _print_ends(console: Console, title: str, rows: Sequence[float], ends: dict[str, Any]) -> None:
-    policies = [name for name in ends if name != "rates"]
-    table = Table(title=f"completely free regions at the end, by {title}", title_justify="left")
-    table.add_column(title, justify="right")
-    for name in policies:
-        table.add_column(name, justify="right")
-    for i, row in enumerate(rows):
-        table.add_row(f"{row:g}", *[str(ends[name][i]) for name in policies])
     console.print(table)

@@ -30,6 +30,8 @@ def timelines_to_json(kind: str, timelines: Sequence[Timeline]) -> str:
                     "allocated_blocks": timeline.nr_allocs,
                     "allocated_pages": timeline.nr_pages,
                     "killed": timeline.nr_killed,
+                    "short": timeline.nr_short,
+                    "background_failures": timeline.nr_background_failures,
                     "provenance": timeline.provenance,
                 }
                 for timeline in timelines

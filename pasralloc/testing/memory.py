@@ -66,7 +66,7 @@ class MemoryModel:
         self.counters = dict.fromkeys(
             (
                 *("slow", "walked", "failures", "kswapd_runs", "direct_runs"),
-                *("misses", "scanned", "kswapd", "direct", "written", "swapped"),
+                *("kswapd_zones", "misses", "scanned", "kswapd", "direct", "written", "swapped"),
             ),
             0,
         )
@@ -266,11 +266,13 @@ class MemoryModel:
     def _kswapd(self) -> None:
         """Bring the zones that asked for it to their high watermark."""
         self.kswapd_at_ns = None
-        self.counters["kswapd_runs"] += 1
+        self.counters["kswapd_runs"] += len({mz.plan.nid for mz in self.zones if mz.wants_kswapd})
         for mz in self.zones:
             if not mz.wants_kswapd:
                 continue
             mz.wants_kswapd = False
+            is_low = not mz.has_enough(0, HIGH, mz.plan.type, "movable", 0)
+            self.counters["kswapd_zones"] += is_low
             while not mz.has_enough(0, HIGH, mz.plan.type, "movable", 0):
                 freed = self._reclaim(mz, mz.plan.kswapd_cpu, CLUSTER)
                 if not freed:

@@ -42,6 +42,9 @@ class Ebizzy:
         Unmovable pages of a thread for as long as it lives.
     slice_ns : int, default 10 ms
         How long a thread has its CPU.
+    record_seconds : int, default 0
+        Samples go on for so long from the first on, with nothing but the background at work after the last
+        thread has ended.
     background : Background
         What else happens.
 
@@ -54,7 +57,8 @@ class Ebizzy:
     -----
     Each process allocates its chunks. A thread then loops: it allocates a copy of a chunk page by
     page, with a page table for every 512 pages, searches it, and frees it all at once. ebizzy itself
-    leaves nothing behind.
+    leaves nothing behind. A process whose request finds no memory ends with all its threads, as the OOM killer
+    would have it.
 
     References
     ----------
@@ -73,6 +77,7 @@ class Ebizzy:
     speed_sigma: float = 0.25
     stack_pages: int = 4
     slice_ns: int = 10_000_000
+    record_seconds: int = 0
     background: Background = field(default_factory=Background)
 
     def __post_init__(self) -> None:
@@ -85,6 +90,7 @@ class Ebizzy:
             ("pages_per_second", 1),
             ("stack_pages", 0),
             ("slice_ns", 1),
+            ("record_seconds", 0),
         ):
             check_range(name, getattr(self, name), least, 1 << 40)
         for name in ("seconds", "speed_sigma"):
@@ -106,20 +112,21 @@ class Ebizzy:
         Raises
         ------
         ValueError
-            If the machine cannot hold the resident chunks and one copy.
+            If the machine cannot hold the resident chunks and one copy, page tables and stacks included.
         """
-        resident = self.processes * self.chunks * self.chunk_pages
+        mapped = self.chunk_pages + -(-self.chunk_pages // PTES)
         check_fits(
             sim,
-            f"{self.processes} processes of {self.chunks} chunks of {self.chunk_pages} pages, and a copy",
-            resident + self.chunk_pages,
+            f"{self.processes} processes of {self.chunks} chunks of {self.chunk_pages} pages, {self.threads}"
+            f" stacks of {self.stack_pages} pages, and a copy, with page tables",
+            self.processes * (self.chunks * mapped + self.threads * self.stack_pages) + mapped,
         )
         return _Run(self, sim).run()
 
 
 class _Process:
-    def __init__(self, stock: list[np.ndarray]) -> None:
-        self.resident = stock
+    def __init__(self) -> None:
+        self.resident: list[np.ndarray] = []
         self.nr_running = 0
         self.is_dead = False
 
@@ -150,13 +157,24 @@ class _Run:
         self.single = np.zeros(max(load.chunk_pages, 1), np.uint8)
         self.nr_allocs = 0
         self.nr_killed = 0
+        self.nr_short = 0
         self.queues: dict[int, deque[_Thread]] = {cpu: deque() for cpu in self.nids}
 
-    def allocate(self, cpu: int, nr: int, kind: str, out: np.ndarray | None = None) -> np.ndarray:
-        """*nr* single pages, or as many as there are."""
+    def allocate(
+        self,
+        process: _Process,
+        cpu: int,
+        nr: int,
+        kind: str = "unmovable",
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """*nr* single pages for a process; if there are fewer, those, and the process is over."""
         pfns = self.sim.alloc_batch(self.single[:nr], kind, out, nid=self.nids[cpu], cpu=cpu)
-        if nr and pfns[-1] < 0:
+        if nr and pfns.min() < 0:
             pfns = pfns[pfns >= 0]
+            self.nr_short += 1
+            self.nr_killed += not process.is_dead
+            process.is_dead = True
         self.nr_allocs += len(pfns)
         return pfns
 
@@ -166,17 +184,17 @@ class _Run:
         speeds = self.sim.rng.lognormal(0.0, load.speed_sigma, load.processes * load.threads)
         for number in range(load.processes):
             cpu = cpus[number % len(cpus)]
-            process = _Process([])
+            process = _Process()
             for _ in range(load.chunks):
-                process.resident.append(self.allocate(cpu, load.chunk_pages, "movable"))
-                process.resident.append(
-                    self.allocate(cpu, -(-load.chunk_pages // PTES), "unmovable")
-                )
+                process.resident += [
+                    self.allocate(process, cpu, load.chunk_pages, "movable"),
+                    self.allocate(process, cpu, -(-load.chunk_pages // PTES)),
+                ]
             for i in range(number * load.threads, (number + 1) * load.threads):
                 thread = _Thread(
                     process, cpus[i % len(cpus)], speeds[i], np.empty(load.chunk_pages, np.int64)
                 )
-                thread.stack = self.allocate(thread.cpu, load.stack_pages, "unmovable")
+                thread.stack = self.allocate(process, thread.cpu, load.stack_pages)
                 process.nr_running += 1
                 self.queues[thread.cpu].append(thread)
         # A CPU does the same work whatever the speeds of its threads are.
@@ -214,14 +232,14 @@ class _Run:
             if thread.nr == 0 and not may_begin:
                 return False
             nr = min(left, load.chunk_pages - thread.nr)
-            got = self.allocate(thread.cpu, nr, "movable", thread.copy[thread.nr : thread.nr + nr])
+            process, room = thread.process, thread.copy[thread.nr : thread.nr + nr]
+            got = self.allocate(process, thread.cpu, nr, "movable", room)
+            room[: len(got)] = got
             nr_tables = -(-(thread.nr + len(got)) // PTES) - -(-thread.nr // PTES)
             thread.nr += len(got)
             if nr_tables:
-                thread.tables.append(self.allocate(thread.cpu, nr_tables, "unmovable"))
-            if len(got) < nr:
-                thread.process.is_dead = True
-                self.nr_killed += 1
+                thread.tables.append(self.allocate(process, thread.cpu, nr_tables))
+            if process.is_dead:
                 return False
             left -= nr
             if thread.nr == load.chunk_pages:
@@ -240,7 +258,8 @@ class _Run:
         self.start()
         stop = now + int(load.seconds * SECOND_NS)
         next_sample = now
-        while any(self.queues.values()):
+        recorded = begin + load.record_seconds * SECOND_NS
+        while any(self.queues.values()) or now < recorded:
             if now >= next_sample:
                 samples.append(sim.nr_free_regions())
                 next_sample += SECOND_NS
@@ -255,5 +274,11 @@ class _Run:
             self.background.advance(now)
             sim.advance(now)
         return Timeline.finish(
-            sim, samples, nr_allocs=self.nr_allocs, nr_killed=self.nr_killed, load=load
+            sim,
+            samples,
+            nr_allocs=self.nr_allocs,
+            nr_killed=self.nr_killed,
+            nr_short=self.nr_short,
+            nr_background_failures=self.background.nr_failures,
+            load=load,
         )

@@ -294,6 +294,20 @@ MUTANTS = [
     ),
     Mutant(
         "_core/reclaim.pyx",
+        "m.zones[i].wants_kswapd and is_first_of_node(m, i)",
+        "m.zones[i].wants_kswapd",
+        "every zone has a kswapd",
+        RECLAIM,
+    ),
+    Mutant(
+        "_core/reclaim.pyx",
+        "        is_low = False\n",
+        "        is_low = True\n",
+        "kswapd counts zones that have enough",
+        RECLAIM,
+    ),
+    Mutant(
+        "_core/reclaim.pyx",
         "reclaim_pages(m, mz, mz.kswapd_cpu,",
         "reclaim_pages(m, mz, 0,",
         "every kswapd runs on CPU 0",

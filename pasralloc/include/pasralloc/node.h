@@ -52,6 +52,7 @@ typedef struct pasr_memzone {
     uint16_t kswapd_cpu;              /* whose pageset gets what kswapd frees */
     uint64_t nr_misses;               /* times that a watermark forbade it to a request */
     uint64_t nr_scanned;              /* pages that reclaim looked at */
+    uint64_t nr_kswapd_runs;          /* runs of kswapd that found it below its high watermark */
     uint64_t nr_kswapd;               /* pages that kswapd freed */
     uint64_t nr_direct;               /* pages that direct reclaim freed */
     uint64_t nr_written;              /* dirty pages that were written */
