@@ -65,7 +65,7 @@ MUTANTS = [
     ),
     Mutant(
         "_core/freelist.pxd",
-        "    if r.nr_free == r.managed:\n        regionmap_set(&z.changed_root, z.changed, region)\n    r.nr_free -= nr_pages",
+        "    if cython.unlikely(r.nr_free == r.managed):\n        region_open(z, region, migratetype)\n    r.nr_free -= nr_pages",
         "    r.nr_free -= nr_pages",
         "the first allocation in an empty region is not published",
         f"{ZONE} {REPLAY}",

@@ -175,8 +175,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/memory.pyx",
-        "        now = self.as_time(now_ns)\n        self.turn.refuse_if_taken()\n        if now > self.c.now_ns:\n            node_advance(&self.c, now)\n        pfn",
-        "        self.turn.refuse_if_taken()\n        now = self.as_time(now_ns)\n        if now > self.c.now_ns:\n            node_advance(&self.c, now)\n        pfn",
+        "        now = self.as_time(now_ns)\n        self.turn.refuse_if_taken()\n        self.pass_time(now)\n        pfn",
+        "        self.turn.refuse_if_taken()\n        now = self.as_time(now_ns)\n        self.pass_time(now)\n        pfn",
         "a number that runs code lets another call in",
         "tests/test_simulation_threads.py",
     ),
@@ -335,9 +335,9 @@ MUTANTS = [
         RECLAIM,
     ),
     Mutant(
-        "_core/memorybase.pyx",
-        "np.concatenate([records[at:], records[:at]])",
-        "np.concatenate([records[:at], records[at:]])",
+        "_core/memoryhistory.pyx",
+        "np.concatenate([entries[at:], entries[:at]])",
+        "np.concatenate([entries[:at], entries[at:]])",
         "the log of reclaim starts in its middle",
         RECLAIM,
     ),
