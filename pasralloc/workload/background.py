@@ -7,12 +7,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pasralloc.choices import Problems
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
 from pasralloc.workload.checks import TYPES, check_number, check_shares
+from pasralloc.workload.pages import Pages
 from pasralloc.workload.timeline import SECOND_NS
 
 LEAST_RATE = 1e-6  # a page in eleven days
@@ -84,7 +84,7 @@ class BackgroundLoad:
         self.background = background
         self.sim = sim
         self.nids = nids_of_cpus(sim)
-        self.alive: list[tuple[int, int, NDArray[np.int64]]] = []  # when it ends, number, pages
+        self.alive: list[tuple[int, int, Pages]] = []  # when it ends, number, pages
         self.nr_bursts = 0
         self.nr_failures = 0
         self.next_ns = self._gap() if background.pages_per_second else None
@@ -99,7 +99,9 @@ class BackgroundLoad:
             self._allocate(self.next_ns)
             self.next_ns += self._gap()
         while self.alive and self.alive[0][0] <= now_ns:
-            self.sim.free_batch(heapq.heappop(self.alive)[2], cpu=self._cpu())
+            self.sim.free_batch(heapq.heappop(self.alive)[2].pfns, cpu=self._cpu())
+        for _, _, pages in self.alive:
+            pages.renew()
 
     def _cpu(self) -> int:
         return int(self.sim.rng.choice(list(self.nids)))
@@ -115,7 +117,8 @@ class BackgroundLoad:
         self.nr_bursts += 1
         if background.lifetime_s is not None:
             end = at_ns + int(self.sim.rng.exponential(background.lifetime_s) * SECOND_NS)
-            heapq.heappush(self.alive, (end, self.nr_bursts, pfns[pfns >= 0]))
+            pages = Pages(self.sim, pfns[pfns >= 0])
+            heapq.heappush(self.alive, (end, self.nr_bursts, pages))
 
 
 def nids_of_cpus(sim: Simulation) -> dict[int, int]:

@@ -11,6 +11,7 @@ from pasralloc.sim.simulation import Simulation
 from pasralloc.sizing import check_range
 from pasralloc.workload.background import Background, BackgroundLoad, nids_of_cpus
 from pasralloc.workload.fitting import check_fits
+from pasralloc.workload.pages import Pages, pfns_of
 from pasralloc.workload.timeline import SECOND_NS, Timeline
 
 PTES = 512  # pages that one page table maps
@@ -126,7 +127,7 @@ class Ebizzy:
 
 class _Process:
     def __init__(self) -> None:
-        self.resident: list[np.ndarray] = []
+        self.resident: list[Pages] = []
         self.nr_running = 0
         self.is_dead = False
 
@@ -136,14 +137,14 @@ class _Thread:
 
     __slots__ = ("copy", "cpu", "nr", "process", "speed", "stack", "tables")
 
-    def __init__(self, process: _Process, cpu: int, speed: float, copy: np.ndarray) -> None:
+    def __init__(self, process: _Process, cpu: int, speed: float, stack: Pages) -> None:
         self.process = process
         self.cpu = cpu
         self.speed = speed
-        self.copy = copy  # pfns, the first nr of which are live
+        self.copy: list[Pages] = []  # nr pages in all
         self.nr = 0
-        self.tables: list[np.ndarray] = []
-        self.stack: np.ndarray | None = None
+        self.tables: list[Pages] = []
+        self.stack = stack
 
 
 class _Run:
@@ -160,23 +161,16 @@ class _Run:
         self.nr_short = 0
         self.queues: dict[int, deque[_Thread]] = {cpu: deque() for cpu in self.nids}
 
-    def allocate(
-        self,
-        process: _Process,
-        cpu: int,
-        nr: int,
-        kind: str = "unmovable",
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def allocate(self, process: _Process, cpu: int, nr: int, kind: str = "unmovable") -> Pages:
         """*nr* single pages for a process; if there are fewer, those, and the process is over."""
-        pfns = self.sim.alloc_batch(self.single[:nr], kind, out, nid=self.nids[cpu], cpu=cpu)
+        pfns = self.sim.alloc_batch(self.single[:nr], kind, nid=self.nids[cpu], cpu=cpu)
         if nr and pfns.min() < 0:
             pfns = pfns[pfns >= 0]
             self.nr_short += 1
             self.nr_killed += not process.is_dead
             process.is_dead = True
         self.nr_allocs += len(pfns)
-        return pfns
+        return Pages(self.sim, pfns)
 
     def start(self) -> None:
         """Make the processes with their chunks, and threads that have not begun."""
@@ -191,10 +185,9 @@ class _Run:
                     self.allocate(process, cpu, -(-load.chunk_pages // PTES)),
                 ]
             for i in range(number * load.threads, (number + 1) * load.threads):
-                thread = _Thread(
-                    process, cpus[i % len(cpus)], speeds[i], np.empty(load.chunk_pages, np.int64)
-                )
-                thread.stack = self.allocate(process, thread.cpu, load.stack_pages)
+                at = cpus[i % len(cpus)]
+                stack = self.allocate(process, at, load.stack_pages)
+                thread = _Thread(process, at, speeds[i], stack)
                 process.nr_running += 1
                 self.queues[thread.cpu].append(thread)
         # A CPU does the same work whatever the speeds of its threads are.
@@ -205,22 +198,20 @@ class _Run:
 
     def let_go(self, thread: _Thread) -> None:
         """``munmap()`` of the copy."""
-        self.sim.free_batch(thread.copy[: thread.nr], cpu=thread.cpu)
-        for tables in thread.tables:
-            self.sim.free_batch(tables, cpu=thread.cpu)
+        for parts in (thread.copy, thread.tables):
+            self.sim.free_batch(pfns_of(parts), cpu=thread.cpu)
+            parts.clear()
         thread.nr = 0
-        thread.tables = []
 
     def end(self, thread: _Thread) -> None:
         """End a thread, and with the last of them the process."""
         self.let_go(thread)
-        if thread.stack is not None:
-            self.sim.free_batch(thread.stack, cpu=thread.cpu)
+        self.sim.free_batch(thread.stack.pfns, cpu=thread.cpu)
         process = thread.process
         process.nr_running -= 1
         if not process.nr_running:
-            for pfns in process.resident:
-                self.sim.free_batch(pfns, cpu=thread.cpu)
+            for pages in process.resident:
+                self.sim.free_batch(pages.pfns, cpu=thread.cpu)
 
     def slice(self, thread: _Thread, may_begin: bool) -> bool:
         """Let a thread run for a slice; False when it is over."""
@@ -232,9 +223,9 @@ class _Run:
             if thread.nr == 0 and not may_begin:
                 return False
             nr = min(left, load.chunk_pages - thread.nr)
-            process, room = thread.process, thread.copy[thread.nr : thread.nr + nr]
-            got = self.allocate(process, thread.cpu, nr, "movable", room)
-            room[: len(got)] = got
+            process = thread.process
+            got = self.allocate(process, thread.cpu, nr, "movable")
+            thread.copy.append(got)
             nr_tables = -(-(thread.nr + len(got)) // PTES) - -(-thread.nr // PTES)
             thread.nr += len(got)
             if nr_tables:
@@ -245,6 +236,13 @@ class _Run:
             if thread.nr == load.chunk_pages:
                 self.let_go(thread)
         return True
+
+    def renew(self) -> None:
+        """Follow what lives long, before it is too late."""
+        for queue in self.queues.values():
+            for thread in queue:
+                for pages in [*thread.copy, *thread.process.resident]:
+                    pages.renew()
 
     def run(self) -> Timeline:
         load, sim = self.load, self.sim
@@ -263,6 +261,7 @@ class _Run:
             if now >= next_sample:
                 samples.append(sim.nr_free_regions())
                 next_sample += SECOND_NS
+                self.renew()
             for queue in self.queues.values():
                 if queue:
                     thread = queue.popleft()

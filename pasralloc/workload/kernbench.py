@@ -19,6 +19,7 @@ from pasralloc.workload.background import (
 )
 from pasralloc.workload.checks import check_number
 from pasralloc.workload.fitting import check_fits
+from pasralloc.workload.pages import Pages, pfns_of
 from pasralloc.workload.timeline import SECOND_NS, Timeline
 
 PTES = 512  # pages that one page table maps
@@ -126,7 +127,7 @@ class _Job:
         self.orders = orders
         self.types = types
         self.is_anon = anon
-        self.pfns = np.empty(len(orders), np.int64)
+        self.parts: list[Pages] = []
         self.nr = 0
 
 
@@ -181,16 +182,15 @@ class _Build:
             len(job.orders),
         )
         part = slice(job.nr, stop)
-        self.sim.alloc_batch(
-            job.orders[part], job.types[part], job.pfns[part], nid=self.nids[cpu], cpu=cpu
-        )
-        is_there = job.pfns[part] >= 0
+        pfns = self.sim.alloc_batch(job.orders[part], job.types[part], nid=self.nids[cpu], cpu=cpu)
+        job.parts.append(Pages(self.sim, pfns))
+        is_there = pfns >= 0
         self.nr_allocs += int(np.count_nonzero(is_there))
         self.nr_pages += int((1 << job.orders[part][is_there].astype(np.int64)).sum())
         is_short = not is_there.all()
         job.nr = stop
         if stop == len(job.orders) or is_short:
-            held = job.pfns[: job.nr]
+            held = pfns_of(job.parts)
             self.sim.free_batch(held[job.is_anon[: job.nr] & (held >= 0)], cpu=cpu)
             self.nr_killed += is_short
             self.cache(cpu, self.load.written_pages, "dirty")

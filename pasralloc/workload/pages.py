@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,22 +13,22 @@ RENEW_AFTER = 1 << 18  # moves; the simulation remembers four times as many
 
 
 class Pages:
-    """First pages of blocks that were allocated at one time.
+    """First pages of blocks that were allocated together, and that reclaim leaves alone.
 
     Parameters
     ----------
     sim : Simulation
         Where they were allocated, just now.
     pfns : ndarray of int64, shape (n,)
-        Written to when blocks have been moved.
+        Written to when blocks have been moved; what is negative stays.
     """
 
-    __slots__ = ("_pfns", "_sim", "_since")
+    __slots__ = ("_nr_moves", "_pfns", "_sim")
 
     def __init__(self, sim: Simulation, pfns: NDArray[np.int64]) -> None:
         self._sim = sim
         self._pfns = pfns
-        self._since = sim.moment()
+        self._nr_moves = sim.moment()[0]
 
     def __len__(self) -> int:
         return len(self._pfns)
@@ -34,14 +36,20 @@ class Pages:
     @property
     def pfns(self) -> NDArray[np.int64]:
         """Where the blocks are now."""
-        moment = self._sim.moment()
-        if moment != self._since:
-            self._sim.follow(self._pfns, self._since)
-            self._since = moment
+        self._follow(0)
         return self._pfns
 
     def renew(self) -> None:
-        """Follow the blocks if that were impossible before long."""
-        if self._sim.moment()[0] - self._since[0] > RENEW_AFTER:
-            self._sim.follow(self._pfns, self._since)
-            self._since = self._sim.moment()
+        """Follow the blocks before the simulation forgets where they went: to be called now and then."""
+        self._follow(RENEW_AFTER)
+
+    def _follow(self, nr_tolerated: int) -> None:
+        nr_moves = self._sim.moment()[0]
+        if nr_moves - self._nr_moves > nr_tolerated:
+            self._sim.follow(self._pfns, (self._nr_moves, None))
+            self._nr_moves = nr_moves
+
+
+def pfns_of(parts: Iterable[Pages]) -> NDArray[np.int64]:
+    """Where all blocks of several parts are now, in order."""
+    return np.concatenate([np.empty(0, np.int64), *[part.pfns for part in parts]])
