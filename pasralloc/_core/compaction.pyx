@@ -48,7 +48,7 @@ cdef inline uint32_t kind_of(
 
 
 cdef held_t held_in(const pasr_memzone_t *mz, pasr_idx_t first, pasr_idx_t stop) noexcept nogil:
-    """What the blocks that start in [*first*, *stop*) are in use for. O(blocks)."""
+    """What the blocks in [*first*, *stop*) are in use for; one that reaches in counts as a whole. O(blocks)."""
     cdef held_t held
     cdef pasr_idx_t idx = first
     cdef uint32_t kind
@@ -58,9 +58,7 @@ cdef held_t held_in(const pasr_memzone_t *mz, pasr_idx_t first, pasr_idx_t stop)
     while idx < stop:
         block = zone_block_of(mz.zone, idx)
         nr = <uint64_t> 1 << block.order
-        if block.head < first:
-            pass
-        elif block.state == PASR_ALLOCATED:
+        if block.state == PASR_ALLOCATED:
             kind = kind_of(mz, block.head, head_tag(mz.zone, block.head), False)
             held.movable += nr * (kind == MOVABLE)
             held.unmovable += nr * (kind == UNMOVABLE)
@@ -130,7 +128,7 @@ cdef uint32_t move_block(
     cdef pasr_move_t *entry
     cdef uint32_t migratetype = tag_type(head_tag(z, source)), region
     cdef uint8_t state = mz.states[source]
-    if not find_target(z, data, source, order, migratetype, &target):
+    if not find_target(z, data, order, migratetype, &target):
         return PASR_HELD_TARGETS
     if m.sink != NULL and m.sink(m.sink_context, pfn_of(z, source), pfn_of(z, target.head), order) != 0:
         return PASR_HELD_SINK
@@ -154,45 +152,46 @@ cdef void drain_zone(pasr_zone_t *z) noexcept nogil:
         pcp_drain(z, cpu)
 
 
-cdef void move_batch(
+cdef uint32_t move_batch(
     pasr_memory_t *m, pasr_memzone_t *mz, batch_t *batch, const pasr_compact_control_t *control,
     target_fn_t find_target, void *data, pasr_compacted_t *done
 ) noexcept nogil:
-    """Move the blocks of a batch, then free their old places; *done.holder* says whether that was the last batch.
+    """Move the blocks of a batch, then free their old places; those that stay are the batch then.
 
-    Until then the old places stay allocated: no page moves to where another one has just left.
+    Until then the old places stay allocated: no page moves to where another one has just left. Returns
+    PASR_HELD_TARGETS or PASR_HELD_SINK if that ends the migration.
     """
     cdef pasr_idx_t left[COMPACT_CLUSTER_MAX]
-    cdef uint32_t i, nr = 0, order, why
-    cdef uint64_t nr_failed = 0
+    cdef uint32_t i, nr = 0, nr_stuck = 0, order, why, holder = PASR_HELD_NOT
     for i in range(batch.nr):
         order = tag_order(head_tag(mz.zone, batch.blocks[i]))
-        why = PASR_HELD_NOT
-        if done.holder == PASR_HELD_NOT:
+        why = holder
+        if holder == <uint32_t> PASR_HELD_NOT:
             why = move_block(m, mz, batch.blocks[i], order, find_target, data)
-            if why == PASR_HELD_NOT:
-                left[nr] = batch.blocks[i]
-                nr += 1
-                done.nr_moved += <uint64_t> 1 << order
-                continue
-            if why == PASR_HELD_SINK or (order == 0 and control.targets == PASR_TARGETS_LOWER):
-                done.holder = <uint8_t> why
-        batch.blocks[nr_failed] = batch.blocks[i]
-        nr_failed += 1
-        batch.nr_pages = 0
-    batch.nr = <uint32_t> nr_failed
+        if why == <uint32_t> PASR_HELD_NOT:
+            left[nr] = batch.blocks[i]
+            nr += 1
+            done.nr_moved += <uint64_t> 1 << order
+            continue
+        if why == <uint32_t> PASR_HELD_SINK or (order == 0 and control.targets == PASR_TARGETS_LOWER):
+            holder = why
+        batch.blocks[nr_stuck] = batch.blocks[i]
+        nr_stuck += 1
+    batch.nr = nr_stuck
     for i in range(nr):
         pcp_free(mz.zone, mz.kswapd_cpu, pfn_of(mz.zone, left[i]), -1)
+    return holder
 
 
-cdef void compact_range(
+cdef pasr_idx_t compact_range(
     pasr_memory_t *m, pasr_memzone_t *mz, extent_t *extent, uint64_t nr_expected, const pasr_compact_control_t *control,
     target_fn_t find_target, void *data, pasr_compacted_t *done
 ) noexcept nogil:
     """Empty a range as far as *control* and what *find_target* finds allow.
 
     Blocks that reach over an end of it are moved as a whole. The walk ends once it has met *nr_expected* pages in
-    use. What was done is added to *done*. Cost: O(blocks in use + free blocks between them).
+    use. What was done is added to *done*. Returns where the walk ended. Cost: O(blocks in use + free blocks
+    between them).
     """
     cdef batch_t batch
     cdef pasr_idx_t at = extent.first
@@ -209,34 +208,36 @@ cdef void compact_range(
         if control.drops_clean:
             drop_clean(m, mz, &batch, done)
         tries = 1
-        move_batch(m, mz, &batch, control, find_target, data, done)
-        while batch.nr != 0 and tries < control.max_tries and done.holder == PASR_HELD_NOT:
+        done.holder = <uint8_t> move_batch(m, mz, &batch, control, find_target, data, done)
+        while batch.nr != 0 and tries < control.max_tries and done.holder != PASR_HELD_SINK:
             # What was freed onto pagesets may be what is missing.
             drain_zone(mz.zone)
-            move_batch(m, mz, &batch, control, find_target, data, done)
+            done.holder = <uint8_t> move_batch(m, mz, &batch, control, find_target, data, done)
             tries += 1
         for i in range(batch.nr):
             done.nr_failed += <uint64_t> 1 << tag_order(head_tag(mz.zone, batch.blocks[i]))
+    return at
 
 
 cdef bint lower_target(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
 ) noexcept nogil:
-    """What the zone would take next from the lists of the type, if that lies in a lower region.
+    """What the zone would take next from the lists of the type, if that lies below all of *data*, an extent.
 
     No other type's memory, nothing that is parked or kept for emergencies is touched for the sake of power.
     """
+    cdef const extent_t *extent = <const extent_t *> data
     cdef int high = zone_pick(z, order, migratetype, z.mode)
     if high < 0:
         return False
     target.order = <uint8_t> high
     target.migratetype = <uint8_t> migratetype
     target.head = idx_of_node(z.lists[high][migratetype].head, high)
-    return region_of(z, target.head, z.mode) < region_of(z, source, z.mode)
+    return region_of(z, target.head, z.mode) < region_of(z, extent.first, z.mode)
 
 
 cdef bint other_target(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
 ) noexcept nogil:
     """The first block of the type's lists, by order, that lies in no region which *data*, an extent, touches."""
     cdef const extent_t *extent = <const extent_t *> data
@@ -291,7 +292,7 @@ cdef inline bint takes_migrants(const pasr_zone_t *z, pasr_idx_t idx) noexcept n
 
 
 cdef bint scanned_target(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
 ) noexcept nogil:
     """``isolate_freepages()``: the lowest free block of the highest pageblock that has one."""
     cdef scanner_t *scanner = <scanner_t *> data
@@ -319,6 +320,7 @@ cdef void compact_zone(
     cdef pasr_zone_t *z = mz.zone
     cdef scanner_t scanner
     cdef extent_t extent
+    cdef pasr_idx_t end
     cdef uint64_t pageblock = z.first >> z.pageblock_order
     scan_from(&scanner, z, (z.end - 1) >> z.pageblock_order)
     while pageblock < scanner.pageblock and done.holder == PASR_HELD_NOT:
@@ -326,5 +328,7 @@ cdef void compact_zone(
         extent.stop = <pasr_idx_t> ((pageblock + 1) << z.pageblock_order)
         scanner.last = pageblock
         if takes_migrants(z, extent.first):
-            compact_range(m, mz, &extent, ~<uint64_t> 0, control, scanned_target, &scanner, done)
+            end = compact_range(m, mz, &extent, ~<uint64_t> 0, control, scanned_target, &scanner, done)
+            # A block that fills several pageblocks was met with the first of them.
+            pageblock = max(pageblock, (<uint64_t> end >> z.pageblock_order) - 1)
         pageblock += 1
