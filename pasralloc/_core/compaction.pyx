@@ -1,8 +1,9 @@
 """Migration of pages in use."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from pasralloc._core.bulk cimport zone_give_bulk, zone_take_bulk
 from pasralloc._core.freelist cimport idx_of_node, links_of, list_remove, region_of
 from pasralloc._core.lru cimport lru_add, lru_remove
 from pasralloc._core.nodetypes cimport (
@@ -12,11 +13,12 @@ from pasralloc._core.nodetypes cimport (
 from pasralloc._core.pcp cimport pcp_drain, pcp_free
 from pasralloc._core.reclaim cimport reclaim_block
 from pasralloc._core.types cimport (
-    PASR_ALLOCATED, PASR_CMA, PASR_FREE, PASR_MODE_SORTED, PASR_NIL, PASR_PARKED, PASR_TAG_FREE, pasr_freelist_t,
+    PASR_ALLOCATED, PASR_CMA, PASR_FREE, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_PARKED,
+    PASR_RULES_CLAIM, PASR_TAG_FREE, pasr_freelist_t,
 )
 from pasralloc._core.zone cimport (
-    block_end, head_tag, pageblock_type, pfn_of, tag_is_cached, tag_order, tag_type, zone_block_of, zone_expand,
-    zone_pick,
+    block_end, head_tag, pageblock_type, pfn_of, tag_allocated, tag_cached, tag_is_cached, tag_order, tag_type,
+    zone_block_of, zone_expand, zone_pick,
 )
 
 cdef enum:
@@ -116,6 +118,38 @@ cdef void drop_clean(pasr_memory_t *m, pasr_memzone_t *mz, batch_t *batch, pasr_
     batch.nr = nr
 
 
+cdef bint lower_target(
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
+) noexcept nogil:
+    """What the zone would take next from the lists of the type, if that lies below all of *data*, an extent.
+
+    No other type's memory, nothing that is parked or kept for emergencies is touched for the sake of power.
+    """
+    cdef const extent_t *extent = <const extent_t *> data
+    cdef int high = zone_pick(z, order, migratetype, z.mode)
+    if high < 0:
+        return False
+    target.order = <uint8_t> high
+    target.migratetype = <uint8_t> migratetype
+    target.head = idx_of_node(z.lists[high][migratetype].head, high)
+    return region_of(z, target.head, z.mode) < region_of(z, extent.first, z.mode)
+
+
+cdef inline void note_move(
+    pasr_memory_t *m, pasr_memzone_t *mz, pasr_idx_t source, pasr_idx_t target, uint32_t order
+) noexcept nogil:
+    """Have what is known of a block at *source* be known of the allocated one at *target*."""
+    cdef pasr_move_t *entry = &m.moves[m.nr_moves % PASR_NR_MOVES]
+    cdef uint8_t state = mz.states[source]
+    if state != PASR_PAGE_UNKNOWN:
+        lru_remove(mz, source)
+        lru_add(mz, target, state)
+    entry.old_pfn = pfn_of(mz.zone, source)
+    entry.new_pfn = pfn_of(mz.zone, target)
+    entry.order = <uint8_t> order
+    m.nr_moves += 1
+
+
 cdef uint32_t move_block(
     pasr_memory_t *m, pasr_memzone_t *mz, pasr_idx_t source, uint32_t order, target_fn_t find_target, void *data
 ) noexcept nogil:
@@ -125,9 +159,7 @@ cdef uint32_t move_block(
     """
     cdef pasr_zone_t *z = mz.zone
     cdef pasr_block_t target
-    cdef pasr_move_t *entry
     cdef uint32_t migratetype = tag_type(head_tag(z, source)), region
-    cdef uint8_t state = mz.states[source]
     if not find_target(z, data, order, migratetype, &target):
         return PASR_HELD_TARGETS
     if m.sink != NULL and m.sink(m.sink_context, pfn_of(z, source), pfn_of(z, target.head), order) != 0:
@@ -135,15 +167,65 @@ cdef uint32_t move_block(
     region = region_of(z, target.head, z.mode)
     list_remove(z, target.head, target.order, target.migratetype, region, z.mode)
     zone_expand(z, target.head, order, target.order, target.migratetype, migratetype, region, z.mode)
-    if state != PASR_PAGE_UNKNOWN:
-        lru_remove(mz, source)
-        lru_add(mz, target.head, state)
-    entry = &m.moves[m.nr_moves % PASR_NR_MOVES]
-    entry.old_pfn = pfn_of(z, source)
-    entry.new_pfn = pfn_of(z, target.head)
-    entry.order = <uint8_t> order
-    m.nr_moves += 1
+    note_move(m, mz, source, target.head, order)
     return PASR_HELD_NOT
+
+
+cdef inline uint32_t move_pages(
+    pasr_memory_t *m, pasr_memzone_t *mz, const pasr_idx_t *sources, uint32_t nr, uint32_t migratetype,
+    const extent_t *extent, int mode
+) noexcept nogil:
+    """`move_block` of *nr* single pages to what `lower_target` names, as long as there is any; return how many."""
+    cdef pasr_zone_t *z = mz.zone
+    cdef pasr_idx_t places[COMPACT_CLUSTER_MAX]
+    cdef uint32_t done = 0, n, i, lowest = region_of(z, extent.first, mode)
+    cdef int high
+    while done < nr:
+        high = zone_pick(z, 0, migratetype, mode)
+        if high < 0 or z.lists[high][migratetype].head_region >= lowest:
+            break
+        # All of one region: a run of its list, or one block.
+        n = zone_take_bulk(z, 0, migratetype, nr - done, places, mode)
+        for i in range(n):
+            z.tags[places[i]] = tag_allocated(0, migratetype)
+        for i in range(n):
+            note_move(m, mz, sources[done + i], places[i], 0)
+        done += n
+    return done
+
+
+cdef uint32_t move_run(
+    pasr_memory_t *m, pasr_memzone_t *mz, const pasr_idx_t *sources, uint32_t nr, target_fn_t find_target, void *data
+) noexcept nogil:
+    """Move single pages of one type, with which *sources* begins, at once where that can be; return how many."""
+    cdef pasr_zone_t *z = mz.zone
+    cdef uint8_t tag = head_tag(z, sources[0])
+    cdef uint32_t n = 1
+    if find_target != lower_target or m.sink != NULL or tag_order(tag) != 0:
+        return 0
+    if not z.mode & PASR_MODE_SORTED or z.mode & PASR_MODE_STRADDLE:
+        return 0
+    while n < nr and head_tag(z, sources[n]) == tag:
+        n += 1
+    if z.mode == PASR_MODE_SORTED:
+        return move_pages(m, mz, sources, n, tag_type(tag), <const extent_t *> data, PASR_MODE_SORTED)
+    return move_pages(m, mz, sources, n, tag_type(tag), <const extent_t *> data, z.mode)
+
+
+cdef void leave(pasr_memzone_t *mz, const pasr_idx_t *places, uint32_t nr) noexcept nogil:
+    """Free the old places of blocks."""
+    cdef pasr_zone_t *z = mz.zone
+    cdef uint32_t i
+    for i in range(nr):
+        if z.nr_cpus != 0 or z.rules != PASR_RULES_CLAIM or tag_order(head_tag(z, places[i])) != 0:
+            break
+    else:
+        for i in range(nr):
+            z.tags[places[i]] = tag_cached(0)
+        zone_give_bulk(z, places, 1, nr, 0, z.mode)
+        return
+    for i in range(nr):
+        pcp_free(z, mz.kswapd_cpu, pfn_of(z, places[i]), -1)
 
 
 cdef void drain_zone(pasr_zone_t *z) noexcept nogil:
@@ -162,24 +244,32 @@ cdef uint32_t move_batch(
     PASR_HELD_TARGETS or PASR_HELD_SINK if that ends the migration.
     """
     cdef pasr_idx_t left[COMPACT_CLUSTER_MAX]
-    cdef uint32_t i, nr = 0, nr_stuck = 0, order, why, holder = PASR_HELD_NOT
-    for i in range(batch.nr):
-        order = tag_order(head_tag(mz.zone, batch.blocks[i]))
+    cdef uint32_t i = 0, n, nr = 0, nr_stuck = 0, order, why, holder = PASR_HELD_NOT
+    while i < batch.nr:
         why = holder
+        if holder == <uint32_t> PASR_HELD_NOT:
+            n = move_run(m, mz, &batch.blocks[i], batch.nr - i, find_target, data)
+            if n != 0:
+                memcpy(&left[nr], &batch.blocks[i], n * sizeof(pasr_idx_t))
+                nr += n
+                i += n
+                done.nr_moved += n
+                continue
+        order = tag_order(head_tag(mz.zone, batch.blocks[i]))
         if holder == <uint32_t> PASR_HELD_NOT:
             why = move_block(m, mz, batch.blocks[i], order, find_target, data)
         if why == <uint32_t> PASR_HELD_NOT:
             left[nr] = batch.blocks[i]
             nr += 1
             done.nr_moved += <uint64_t> 1 << order
-            continue
-        if why == <uint32_t> PASR_HELD_SINK or (order == 0 and control.targets == PASR_TARGETS_LOWER):
-            holder = why
-        batch.blocks[nr_stuck] = batch.blocks[i]
-        nr_stuck += 1
+        else:
+            if why == <uint32_t> PASR_HELD_SINK or (order == 0 and control.targets == PASR_TARGETS_LOWER):
+                holder = why
+            batch.blocks[nr_stuck] = batch.blocks[i]
+            nr_stuck += 1
+        i += 1
     batch.nr = nr_stuck
-    for i in range(nr):
-        pcp_free(mz.zone, mz.kswapd_cpu, pfn_of(mz.zone, left[i]), -1)
+    leave(mz, left, nr)
     return holder
 
 
@@ -217,23 +307,6 @@ cdef pasr_idx_t compact_range(
         for i in range(batch.nr):
             done.nr_failed += <uint64_t> 1 << tag_order(head_tag(mz.zone, batch.blocks[i]))
     return at
-
-
-cdef bint lower_target(
-    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
-) noexcept nogil:
-    """What the zone would take next from the lists of the type, if that lies below all of *data*, an extent.
-
-    No other type's memory, nothing that is parked or kept for emergencies is touched for the sake of power.
-    """
-    cdef const extent_t *extent = <const extent_t *> data
-    cdef int high = zone_pick(z, order, migratetype, z.mode)
-    if high < 0:
-        return False
-    target.order = <uint8_t> high
-    target.migratetype = <uint8_t> migratetype
-    target.head = idx_of_node(z.lists[high][migratetype].head, high)
-    return region_of(z, target.head, z.mode) < region_of(z, extent.first, z.mode)
 
 
 cdef bint other_target(
