@@ -41,9 +41,9 @@ cdef void evacuate_region(
 
 
 cdef bint should_evacuate(const pasr_memory_t *m, const pasr_memzone_t *mz, uint32_t region) noexcept nogil:
-    """``should_evacuate_region()``: a region other than the first of its zone with few pages in use."""
+    """``should_evacuate_region()``: few pages of it are in use. The first of a zone is never asked about."""
     cdef const pasr_region_t *r = &mz.zone.regions[region]
-    return region != 0 and 0 < <int64_t> r.managed - r.nr_free <= m.evacuation.max_used
+    return 0 < <int64_t> r.managed - r.nr_free <= m.evacuation.max_used
 
 
 cdef void evacuation_enable(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:

@@ -170,7 +170,7 @@ MUTANTS = [
         ),
         # Triggers
         (
-            EVACUATION, "return region != 0 and 0 <", "return 0 <",
+            EVACUATION, "for region in range(1, mz.zone.nr_regions):", "for region in range(0, mz.zone.nr_regions):",
             "a period queues the first region", HISTORIES,
         ),
         (
@@ -207,7 +207,7 @@ MUTANTS = [
         ),
         (
             EVACUATION, "        mz.queued[w] = 0\n    if mz.zone", "    if mz.zone",
-            "regions that were looked at stay queued", TRIGGERS,
+            "regions that were looked at stay queued", HISTORIES,
         ),
         (
             EVACUATION, "        mz.zone.opened_state = PASR_OPENED_NONE\n", "        pass\n",
