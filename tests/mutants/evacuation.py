@@ -259,7 +259,7 @@ MUTANTS = [
         ),
         (
             LISTS, "    if z.opened_state != PASR_OPENED_NONE and z.opened_state",
-            "    if z.opened_state == PASR_OPENED_READY + 1 and z.opened_state",
+            "    if z.opened_state == 9 and z.opened_state",
             "what is opened while one waits takes its place", TRIGGERS,
         ),
         (
