@@ -6,6 +6,8 @@ Both placements at 1 GiB and 64 regions, then the default pageset in front. The 
 with nothing free and slots that hold no pfn: every free is refused at once, every
 allocation fails at once. What remains is copying, checking, prefetching and
 dispatch in `Zone.run`, and the few instructions of a refusal.
+
+Then the same stream through a simulation of one zone, by the trigger of its evacuation.
 """
 
 import re
@@ -15,7 +17,6 @@ import tempfile
 from pathlib import Path
 
 NR_OPS = 1_000_000
-FUNCTION = "stream_zone_run"
 
 CHILD = """
 import sys
@@ -33,6 +34,18 @@ if {floor}:
 scenario.run()
 """
 
+SIMULATION = """
+import sys
+sys.path.insert(0, {here!r})
+import pasralloc as pa
+from bench_simulation import OneZone, machine_of
+from pasralloc.policy.evacuation import Evacuation
+from streams import prepare
+policy = pa.Policy(name="x", placement="sorted", evacuation=Evacuation(trigger={trigger!r}))
+zone = OneZone(machine_of(1), policy, pagesets=False)
+prepare("pair", zone, {nr_ops}).run()
+"""
+
 
 def count(placement, *, pagesets=None, floor=False):
     """Instructions per operation inside `Zone.run`, inlined callees included."""
@@ -43,6 +56,17 @@ def count(placement, *, pagesets=None, floor=False):
         nr_ops=NR_OPS,
         floor=floor,
     )
+    return counted(script, "stream_zone_run")
+
+
+def count_simulation(trigger):
+    """Instructions per operation inside `Simulation.run`, and what it calls on the way."""
+    script = SIMULATION.format(here=str(Path(__file__).parent), trigger=trigger, nr_ops=NR_OPS)
+    return counted(script, r"(?:nodestream|rmqueue|zone|evacuation|node|pcp)_\w*")
+
+
+def counted(script, function):
+    """Instructions per operation in functions of a name."""
     with tempfile.TemporaryDirectory() as tmp:
         out = Path(tmp) / "callgrind.out"
         subprocess.run(
@@ -66,7 +90,7 @@ def count(placement, *, pagesets=None, floor=False):
     return (
         sum(
             int(match[1].replace(",", ""))
-            for match in re.finditer(rf"^\s*([\d,]+) .*{FUNCTION}\b", listing, re.MULTILINE)
+            for match in re.finditer(rf"^\s*([\d,]+) .*{function}\b", listing, re.MULTILINE)
         )
         / NR_OPS
     )
@@ -79,6 +103,8 @@ def main():
         total = count(placement)
         print(f"{placement:7} {total:6.1f}  less the floor {total - floor:6.1f}")
     print(f"pageset {count('sorted', pagesets='Pagesets()'):6.1f}")
+    for trigger in ("manual", "handshake", "free"):
+        print(f"simulation, {trigger:9} {count_simulation(trigger):6.1f}")
 
 
 if __name__ == "__main__":

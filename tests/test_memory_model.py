@@ -16,7 +16,7 @@ from pasralloc.sim import plan, simulation
 from pasralloc.sim.plan import pieces_of, plans_of, zonelists_of
 from pasralloc.sizing import Pagesets
 from pasralloc.testing import MemoryModel, memoryplan
-from pasralloc.testing.simulation import machines
+from pasralloc.testing.descriptions import machines
 
 policies = st.builds(
     lambda name, kernel, by_region: replace(

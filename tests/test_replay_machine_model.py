@@ -1,5 +1,7 @@
 """Replays of hostile traces on a machine do what the executable model does."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from test_replay_model import (
 import pasralloc as pa
 from pasralloc._core.replayer import Replayer
 from pasralloc.sim.ground import ground_of
-from pasralloc.testing.simulation import descriptions
+from pasralloc.testing.descriptions import descriptions
 
 NR_TRACED = 12 * 512
 GFPS = [0, 0, 2, 4, 8, 10, 10, 10, 1, 3, 5, 14, 11, 1 << 31, 0xFFFFFFFF]
@@ -27,7 +29,12 @@ many = st.tuples(st.sampled_from([1, 300, 700, 2000]), st.sampled_from([None, "s
 @st.composite
 def scenes(draw):
     description = draw(descriptions())
-    description |= {"swap_pages": 0, "kswapd_latency_ns": draw(st.sampled_from([0, 300]))}
+    description |= {
+        "swap_pages": 0,
+        "kswapd_latency_ns": draw(st.sampled_from([0, 300])),
+        # The model of a replay does not follow blocks that are moved.
+        "policy": replace(description["policy"], evacuation=None),
+    }
     runs, page = [], 0
     for nr, kind in draw(st.lists(st.one_of(few, many), max_size=16)):
         if kind != "skip" and page + nr <= NR_TRACED:

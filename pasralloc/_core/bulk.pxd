@@ -15,7 +15,9 @@ from pasralloc._core.types cimport (
     PASR_MAX_PAGE_ORDER, PASR_MODE_PARKING, PASR_MODE_STRADDLE, PASR_RULES_CLAIM, PASR_TAG_SPLIT, pasr_idx_t,
     pasr_zone_t,
 )
-from pasralloc._core.zone cimport pageblock_type, set_tag, tag_cached, zone_give, zone_pick, zone_put
+from pasralloc._core.zone cimport (
+    pageblock_type, set_tag, tag_cached, zone_alert_last, zone_give, zone_pick, zone_put,
+)
 
 
 cdef enum:
@@ -116,6 +118,8 @@ cdef inline void zone_give_bulk(
         else:
             migratetype = links_of(z, order)[node_of(idx, order)].prev
         zone_give(z, idx, order + k, migratetype, False, mode)
+        if k != 0 and z.notify_used != 0:
+            zone_alert_last(z, idx, <uint32_t> 1 << order)
         if mode & PASR_MODE_PARKING:
             region_offer(z, idx)
         i += <uint32_t> 1 << k

@@ -4,16 +4,16 @@ Tags are read in address order first, so that nothing is followed through a link
 before the frame it names is known to be sound.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from pasralloc._core.freelist cimport idx_of_node, links_of, node_of, region_of
 from pasralloc._core.types cimport (
-    PASR_CMA, PASR_HIGHATOMIC, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_SORTED,
-    PASR_MODE_PRESENT, PASR_MODE_STRADDLE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS,
-    PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT,
-    PASR_TOP_PAGES,
-    pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
+    PASR_CMA, PASR_HIGHATOMIC, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_PRESENT,
+    PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS,
+    PASR_OPENED_NOTED, PASR_OPENED_READY, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TAG_FREE,
+    PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t,
+    pasr_pcplist_t,
 )
 from pasralloc._core.zone cimport (
     head_tag, nr_pageblocks, nr_region_words, pcplist_order, tag_cached, tag_free, tag_is_cached, tag_is_free,
@@ -51,6 +51,10 @@ cdef enum:
     BAD_ROOT_BIT
     BAD_CHANGED_ROOT
     BAD_CHANGED_BIT
+    BAD_ATTENTION_ROOT
+    BAD_ATTENTION_BIT
+    BAD_OPENED
+    BAD_ALERT
     BAD_PARKED
     BAD_PAGESET
     BAD_COUNT
@@ -95,6 +99,10 @@ TEXTS[BAD_REGION_BIT] = b"region bit {where} of a list is {found}, expected {exp
 TEXTS[BAD_ROOT_BIT] = b"root bit {where} of a list is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_ROOT] = b"root bit {where} of the changed regions is {found}, expected {expected}"
 TEXTS[BAD_CHANGED_BIT] = b"region {where} is marked as changed, there are {expected} regions"
+TEXTS[BAD_ATTENTION_ROOT] = b"root bit {where} of the regions with attention is {found}, expected {expected}"
+TEXTS[BAD_ATTENTION_BIT] = b"region {where} has attention, expected one of the {expected} regions but the first"
+TEXTS[BAD_OPENED] = b"region {found} was opened by state {where}, expected one of the {expected} regions but the first"
+TEXTS[BAD_ALERT] = b"frees that leave {found} pages in use are looked at, expected {expected}"
 TEXTS[BAD_PARKED] = b"region {where} has {found} pages parked, expected none or all {expected} of it"
 TEXTS[BAD_PAGESET] = b"pageset {where} has a state of {found}, which its sizes do not allow"
 TEXTS[BAD_COUNT] = b"pageset {where} counts {found} pages, its lists hold {expected}"
@@ -134,7 +142,7 @@ cdef int fail(fault_t *fault, int broken, int64_t where, int64_t found, int64_t 
 cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     cdef uint64_t i, nr_highatomic = 0
     cdef uint32_t region = 0
-    cdef bint expected, has_cma = False
+    cdef bint has_cma = False
     cdef int expected_types
     for i in range(z.nr_blocks):
         while region + 1 < z.nr_regions and (i << PASR_MAX_PAGE_ORDER) + z.region_bias >= z.region_ends[region]:
@@ -152,13 +160,35 @@ cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     expected_types = (has_cma and z.rules == PASR_RULES_CLAIM) << z.movable
     if z.cma_first != expected_types:
         return fail(fault, BAD_CMA_FIRST, 0, z.cma_first, expected_types)
+    return check_notes(z, fault)
+
+
+cdef int check_notes(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
+    """What the zone has noted for those who look at it from time to time."""
+    cdef uint64_t i
+    cdef bint expected
+    cdef uint32_t alert_used = z.notify_used
     for i in range(64):
         expected = i < nr_region_words(z) and z.changed[i] != 0
         if expected != <bint> (z.changed_root >> i & 1):
             return fail(fault, BAD_CHANGED_ROOT, <int64_t> i, z.changed_root >> i & 1, expected)
+        expected = i < nr_region_words(z) and z.attention[i] != 0
+        if expected != <bint> (z.attention_root >> i & 1):
+            return fail(fault, BAD_ATTENTION_ROOT, <int64_t> i, z.attention_root >> i & 1, expected)
     for i in range(z.nr_regions, <uint64_t> (z.nr_regions + 63) & ~<uint64_t> 63):
         if z.changed[i >> 6] >> (i & 63) & 1:
             return fail(fault, BAD_CHANGED_BIT, <int64_t> i, 1, z.nr_regions)
+        if z.attention[i >> 6] >> (i & 63) & 1:
+            return fail(fault, BAD_ATTENTION_BIT, <int64_t> i, 1, z.nr_regions)
+    if z.attention[0] & 1:
+        return fail(fault, BAD_ATTENTION_BIT, 0, 1, z.nr_regions)
+    if z.opened_state > <uint8_t> PASR_OPENED_READY or (
+            z.opened_state >= <uint8_t> PASR_OPENED_NOTED and (z.opened == 0 or z.opened >= z.nr_regions)):
+        return fail(fault, BAD_OPENED, z.opened_state, z.opened, z.nr_regions)
+    if z.opened_state == PASR_OPENED_NOTED:
+        alert_used = UINT32_MAX
+    if z.alert_used != alert_used:
+        return fail(fault, BAD_ALERT, 0, z.alert_used, alert_used)
     return OK
 
 

@@ -27,14 +27,14 @@ ctypedef struct held_t:
     uint64_t movable
     uint64_t cached
 
-# Names the free block from which a block of *order* that lies at *source* takes its new place; False if
-# there is none. The caller takes it at once, or not at all.
+# Names the free block from which a block of *order* takes its new place; False if there is none. The caller takes
+# it at once, or not at all.
 ctypedef bint (*target_fn_t)(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
 ) noexcept nogil
 
 
-cdef void compact_range(
+cdef pasr_idx_t compact_range(
     pasr_memory_t *m, pasr_memzone_t *mz, extent_t *extent, uint64_t nr_expected, const pasr_compact_control_t *control,
     target_fn_t find_target, void *data, pasr_compacted_t *done
 ) noexcept nogil

@@ -1,8 +1,9 @@
 """Migration of pages in use."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from pasralloc._core.bulk cimport zone_give_bulk, zone_take_bulk
 from pasralloc._core.freelist cimport idx_of_node, links_of, list_remove, region_of
 from pasralloc._core.lru cimport lru_add, lru_remove
 from pasralloc._core.nodetypes cimport (
@@ -12,11 +13,12 @@ from pasralloc._core.nodetypes cimport (
 from pasralloc._core.pcp cimport pcp_drain, pcp_free
 from pasralloc._core.reclaim cimport reclaim_block
 from pasralloc._core.types cimport (
-    PASR_ALLOCATED, PASR_CMA, PASR_FREE, PASR_MODE_SORTED, PASR_NIL, PASR_PARKED, PASR_TAG_FREE, pasr_freelist_t,
+    PASR_ALLOCATED, PASR_CMA, PASR_FREE, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_PARKED,
+    PASR_RULES_CLAIM, PASR_TAG_FREE, pasr_freelist_t,
 )
 from pasralloc._core.zone cimport (
-    block_end, head_tag, pageblock_type, pfn_of, tag_is_cached, tag_order, tag_type, zone_block_of, zone_expand,
-    zone_pick,
+    block_end, head_tag, pageblock_type, pfn_of, tag_allocated, tag_cached, tag_is_cached, tag_order, tag_type,
+    zone_block_of, zone_expand, zone_pick,
 )
 
 cdef enum:
@@ -48,7 +50,7 @@ cdef inline uint32_t kind_of(
 
 
 cdef held_t held_in(const pasr_memzone_t *mz, pasr_idx_t first, pasr_idx_t stop) noexcept nogil:
-    """What the blocks that start in [*first*, *stop*) are in use for. O(blocks)."""
+    """What the blocks in [*first*, *stop*) are in use for; one that reaches in counts as a whole. O(blocks)."""
     cdef held_t held
     cdef pasr_idx_t idx = first
     cdef uint32_t kind
@@ -58,9 +60,7 @@ cdef held_t held_in(const pasr_memzone_t *mz, pasr_idx_t first, pasr_idx_t stop)
     while idx < stop:
         block = zone_block_of(mz.zone, idx)
         nr = <uint64_t> 1 << block.order
-        if block.head < first:
-            pass
-        elif block.state == PASR_ALLOCATED:
+        if block.state == PASR_ALLOCATED:
             kind = kind_of(mz, block.head, head_tag(mz.zone, block.head), False)
             held.movable += nr * (kind == MOVABLE)
             held.unmovable += nr * (kind == UNMOVABLE)
@@ -118,6 +118,38 @@ cdef void drop_clean(pasr_memory_t *m, pasr_memzone_t *mz, batch_t *batch, pasr_
     batch.nr = nr
 
 
+cdef bint lower_target(
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
+) noexcept nogil:
+    """What the zone would take next from the lists of the type, if that lies below all of *data*, an extent.
+
+    No other type's memory, nothing that is parked or kept for emergencies is touched for the sake of power.
+    """
+    cdef const extent_t *extent = <const extent_t *> data
+    cdef int high = zone_pick(z, order, migratetype, z.mode)
+    if high < 0:
+        return False
+    target.order = <uint8_t> high
+    target.migratetype = <uint8_t> migratetype
+    target.head = idx_of_node(z.lists[high][migratetype].head, high)
+    return region_of(z, target.head, z.mode) < region_of(z, extent.first, z.mode)
+
+
+cdef inline void note_move(
+    pasr_memory_t *m, pasr_memzone_t *mz, pasr_idx_t source, pasr_idx_t target, uint32_t order
+) noexcept nogil:
+    """Have what is known of a block at *source* be known of the allocated one at *target*."""
+    cdef pasr_move_t *entry = &m.moves[m.nr_moves % PASR_NR_MOVES]
+    cdef uint8_t state = mz.states[source]
+    if state != PASR_PAGE_UNKNOWN:
+        lru_remove(mz, source)
+        lru_add(mz, target, state)
+    entry.old_pfn = pfn_of(mz.zone, source)
+    entry.new_pfn = pfn_of(mz.zone, target)
+    entry.order = <uint8_t> order
+    m.nr_moves += 1
+
+
 cdef uint32_t move_block(
     pasr_memory_t *m, pasr_memzone_t *mz, pasr_idx_t source, uint32_t order, target_fn_t find_target, void *data
 ) noexcept nogil:
@@ -127,25 +159,73 @@ cdef uint32_t move_block(
     """
     cdef pasr_zone_t *z = mz.zone
     cdef pasr_block_t target
-    cdef pasr_move_t *entry
     cdef uint32_t migratetype = tag_type(head_tag(z, source)), region
-    cdef uint8_t state = mz.states[source]
-    if not find_target(z, data, source, order, migratetype, &target):
+    if not find_target(z, data, order, migratetype, &target):
         return PASR_HELD_TARGETS
     if m.sink != NULL and m.sink(m.sink_context, pfn_of(z, source), pfn_of(z, target.head), order) != 0:
         return PASR_HELD_SINK
     region = region_of(z, target.head, z.mode)
     list_remove(z, target.head, target.order, target.migratetype, region, z.mode)
     zone_expand(z, target.head, order, target.order, target.migratetype, migratetype, region, z.mode)
-    if state != PASR_PAGE_UNKNOWN:
-        lru_remove(mz, source)
-        lru_add(mz, target.head, state)
-    entry = &m.moves[m.nr_moves % PASR_NR_MOVES]
-    entry.old_pfn = pfn_of(z, source)
-    entry.new_pfn = pfn_of(z, target.head)
-    entry.order = <uint8_t> order
-    m.nr_moves += 1
+    note_move(m, mz, source, target.head, order)
     return PASR_HELD_NOT
+
+
+cdef inline uint32_t move_pages(
+    pasr_memory_t *m, pasr_memzone_t *mz, const pasr_idx_t *sources, uint32_t nr, uint32_t migratetype,
+    const extent_t *extent, int mode
+) noexcept nogil:
+    """`move_block` of *nr* single pages to what `lower_target` names, as long as there is any; return how many."""
+    cdef pasr_zone_t *z = mz.zone
+    cdef pasr_idx_t places[COMPACT_CLUSTER_MAX]
+    cdef uint32_t done = 0, n, i, lowest = region_of(z, extent.first, mode)
+    cdef int high
+    while done < nr:
+        high = zone_pick(z, 0, migratetype, mode)
+        if high < 0 or z.lists[high][migratetype].head_region >= lowest:
+            break
+        # All of one region: a run of its list, or one block.
+        n = zone_take_bulk(z, 0, migratetype, nr - done, places, mode)
+        for i in range(n):
+            z.tags[places[i]] = tag_allocated(0, migratetype)
+        for i in range(n):
+            note_move(m, mz, sources[done + i], places[i], 0)
+        done += n
+    return done
+
+
+cdef uint32_t move_run(
+    pasr_memory_t *m, pasr_memzone_t *mz, const pasr_idx_t *sources, uint32_t nr, target_fn_t find_target, void *data
+) noexcept nogil:
+    """Move single pages of one type, with which *sources* begins, at once where that can be; return how many."""
+    cdef pasr_zone_t *z = mz.zone
+    cdef uint8_t tag = head_tag(z, sources[0])
+    cdef uint32_t n = 1
+    if find_target != lower_target or m.sink != NULL or tag_order(tag) != 0:
+        return 0
+    if not z.mode & PASR_MODE_SORTED or z.mode & PASR_MODE_STRADDLE:
+        return 0
+    while n < nr and head_tag(z, sources[n]) == tag:
+        n += 1
+    if z.mode == PASR_MODE_SORTED:
+        return move_pages(m, mz, sources, n, tag_type(tag), <const extent_t *> data, PASR_MODE_SORTED)
+    return move_pages(m, mz, sources, n, tag_type(tag), <const extent_t *> data, z.mode)
+
+
+cdef void leave(pasr_memzone_t *mz, const pasr_idx_t *places, uint32_t nr) noexcept nogil:
+    """Free the old places of blocks."""
+    cdef pasr_zone_t *z = mz.zone
+    cdef uint32_t i
+    for i in range(nr):
+        if z.nr_cpus != 0 or z.rules != PASR_RULES_CLAIM or tag_order(head_tag(z, places[i])) != 0:
+            break
+    else:
+        for i in range(nr):
+            z.tags[places[i]] = tag_cached(0)
+        zone_give_bulk(z, places, 1, nr, 0, z.mode)
+        return
+    for i in range(nr):
+        pcp_free(z, mz.kswapd_cpu, pfn_of(z, places[i]), -1)
 
 
 cdef void drain_zone(pasr_zone_t *z) noexcept nogil:
@@ -154,45 +234,54 @@ cdef void drain_zone(pasr_zone_t *z) noexcept nogil:
         pcp_drain(z, cpu)
 
 
-cdef void move_batch(
+cdef uint32_t move_batch(
     pasr_memory_t *m, pasr_memzone_t *mz, batch_t *batch, const pasr_compact_control_t *control,
     target_fn_t find_target, void *data, pasr_compacted_t *done
 ) noexcept nogil:
-    """Move the blocks of a batch, then free their old places; *done.holder* says whether that was the last batch.
+    """Move the blocks of a batch, then free their old places; those that stay are the batch then.
 
-    Until then the old places stay allocated: no page moves to where another one has just left.
+    Until then the old places stay allocated: no page moves to where another one has just left. Returns
+    PASR_HELD_TARGETS or PASR_HELD_SINK if that ends the migration.
     """
     cdef pasr_idx_t left[COMPACT_CLUSTER_MAX]
-    cdef uint32_t i, nr = 0, order, why
-    cdef uint64_t nr_failed = 0
-    for i in range(batch.nr):
-        order = tag_order(head_tag(mz.zone, batch.blocks[i]))
-        why = PASR_HELD_NOT
-        if done.holder == PASR_HELD_NOT:
-            why = move_block(m, mz, batch.blocks[i], order, find_target, data)
-            if why == PASR_HELD_NOT:
-                left[nr] = batch.blocks[i]
-                nr += 1
-                done.nr_moved += <uint64_t> 1 << order
+    cdef uint32_t i = 0, n, nr = 0, nr_stuck = 0, order, why, holder = PASR_HELD_NOT
+    while i < batch.nr:
+        why = holder
+        if holder == <uint32_t> PASR_HELD_NOT:
+            n = move_run(m, mz, &batch.blocks[i], batch.nr - i, find_target, data)
+            if n != 0:
+                memcpy(&left[nr], &batch.blocks[i], n * sizeof(pasr_idx_t))
+                nr += n
+                i += n
+                done.nr_moved += n
                 continue
-            if why == PASR_HELD_SINK or (order == 0 and control.targets == PASR_TARGETS_LOWER):
-                done.holder = <uint8_t> why
-        batch.blocks[nr_failed] = batch.blocks[i]
-        nr_failed += 1
-        batch.nr_pages = 0
-    batch.nr = <uint32_t> nr_failed
-    for i in range(nr):
-        pcp_free(mz.zone, mz.kswapd_cpu, pfn_of(mz.zone, left[i]), -1)
+        order = tag_order(head_tag(mz.zone, batch.blocks[i]))
+        if holder == <uint32_t> PASR_HELD_NOT:
+            why = move_block(m, mz, batch.blocks[i], order, find_target, data)
+        if why == <uint32_t> PASR_HELD_NOT:
+            left[nr] = batch.blocks[i]
+            nr += 1
+            done.nr_moved += <uint64_t> 1 << order
+        else:
+            if why == <uint32_t> PASR_HELD_SINK or (order == 0 and control.targets == PASR_TARGETS_LOWER):
+                holder = why
+            batch.blocks[nr_stuck] = batch.blocks[i]
+            nr_stuck += 1
+        i += 1
+    batch.nr = nr_stuck
+    leave(mz, left, nr)
+    return holder
 
 
-cdef void compact_range(
+cdef pasr_idx_t compact_range(
     pasr_memory_t *m, pasr_memzone_t *mz, extent_t *extent, uint64_t nr_expected, const pasr_compact_control_t *control,
     target_fn_t find_target, void *data, pasr_compacted_t *done
 ) noexcept nogil:
     """Empty a range as far as *control* and what *find_target* finds allow.
 
     Blocks that reach over an end of it are moved as a whole. The walk ends once it has met *nr_expected* pages in
-    use. What was done is added to *done*. Cost: O(blocks in use + free blocks between them).
+    use. What was done is added to *done*. Returns where the walk ended. Cost: O(blocks in use + free blocks
+    between them).
     """
     cdef batch_t batch
     cdef pasr_idx_t at = extent.first
@@ -209,34 +298,19 @@ cdef void compact_range(
         if control.drops_clean:
             drop_clean(m, mz, &batch, done)
         tries = 1
-        move_batch(m, mz, &batch, control, find_target, data, done)
-        while batch.nr != 0 and tries < control.max_tries and done.holder == PASR_HELD_NOT:
+        done.holder = <uint8_t> move_batch(m, mz, &batch, control, find_target, data, done)
+        while batch.nr != 0 and tries < control.max_tries and done.holder != PASR_HELD_SINK:
             # What was freed onto pagesets may be what is missing.
             drain_zone(mz.zone)
-            move_batch(m, mz, &batch, control, find_target, data, done)
+            done.holder = <uint8_t> move_batch(m, mz, &batch, control, find_target, data, done)
             tries += 1
         for i in range(batch.nr):
             done.nr_failed += <uint64_t> 1 << tag_order(head_tag(mz.zone, batch.blocks[i]))
-
-
-cdef bint lower_target(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
-) noexcept nogil:
-    """What the zone would take next from the lists of the type, if that lies in a lower region.
-
-    No other type's memory, nothing that is parked or kept for emergencies is touched for the sake of power.
-    """
-    cdef int high = zone_pick(z, order, migratetype, z.mode)
-    if high < 0:
-        return False
-    target.order = <uint8_t> high
-    target.migratetype = <uint8_t> migratetype
-    target.head = idx_of_node(z.lists[high][migratetype].head, high)
-    return region_of(z, target.head, z.mode) < region_of(z, source, z.mode)
+    return at
 
 
 cdef bint other_target(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
 ) noexcept nogil:
     """The first block of the type's lists, by order, that lies in no region which *data*, an extent, touches."""
     cdef const extent_t *extent = <const extent_t *> data
@@ -291,7 +365,7 @@ cdef inline bint takes_migrants(const pasr_zone_t *z, pasr_idx_t idx) noexcept n
 
 
 cdef bint scanned_target(
-    const pasr_zone_t *z, void *data, pasr_idx_t source, uint32_t order, uint32_t migratetype, pasr_block_t *target
+    const pasr_zone_t *z, void *data, uint32_t order, uint32_t migratetype, pasr_block_t *target
 ) noexcept nogil:
     """``isolate_freepages()``: the lowest free block of the highest pageblock that has one."""
     cdef scanner_t *scanner = <scanner_t *> data
@@ -319,6 +393,7 @@ cdef void compact_zone(
     cdef pasr_zone_t *z = mz.zone
     cdef scanner_t scanner
     cdef extent_t extent
+    cdef pasr_idx_t end
     cdef uint64_t pageblock = z.first >> z.pageblock_order
     scan_from(&scanner, z, (z.end - 1) >> z.pageblock_order)
     while pageblock < scanner.pageblock and done.holder == PASR_HELD_NOT:
@@ -326,5 +401,7 @@ cdef void compact_zone(
         extent.stop = <pasr_idx_t> ((pageblock + 1) << z.pageblock_order)
         scanner.last = pageblock
         if takes_migrants(z, extent.first):
-            compact_range(m, mz, &extent, ~<uint64_t> 0, control, scanned_target, &scanner, done)
+            end = compact_range(m, mz, &extent, ~<uint64_t> 0, control, scanned_target, &scanner, done)
+            # A block that fills several pageblocks was met with the first of them.
+            pageblock = max(pageblock, (<uint64_t> end >> z.pageblock_order) - 1)
         pageblock += 1

@@ -6,8 +6,9 @@ from libc.string cimport memset
 from pasralloc._core.bits cimport highest_bit, lowest_bit
 from pasralloc._core.compaction cimport empty_range, extent_t
 from pasralloc._core.nodetypes cimport (
-    PASR_HELD_CACHED, PASR_HELD_NOT, PASR_HELD_ORDER, PASR_HELD_PINNED, PASR_HELD_UNMOVABLE, PASR_TRIGGER_FREE,
-    PASR_TRIGGER_HANDSHAKE, PASR_TRIGGER_PERIODIC, PASR_ZONE_DMA,
+    PASR_HELD_CACHED, PASR_HELD_NOT, PASR_HELD_ORDER, PASR_HELD_PINNED, PASR_HELD_UNMOVABLE, PASR_NR_MOVES,
+    PASR_NR_RECLAIMED, PASR_TRIGGER_FREE, PASR_TRIGGER_HANDSHAKE, PASR_TRIGGER_NONE, PASR_TRIGGER_PERIODIC,
+    PASR_ZONE_DMA,
 )
 from pasralloc._core.types cimport (
     PASR_OPENED_NONE, PASR_OPENED_READY, pasr_region_t, pasr_zone_t,
@@ -40,9 +41,9 @@ cdef void evacuate_region(
 
 
 cdef bint should_evacuate(const pasr_memory_t *m, const pasr_memzone_t *mz, uint32_t region) noexcept nogil:
-    """``should_evacuate_region()``: a region other than the first of its zone with few pages in use."""
+    """``should_evacuate_region()``: few pages of it are in use. The first of a zone is never asked about."""
     cdef const pasr_region_t *r = &mz.zone.regions[region]
-    return region != 0 and 0 < <int64_t> r.managed - r.nr_free <= m.evacuation.max_used
+    return 0 < <int64_t> r.managed - r.nr_free <= m.evacuation.max_used
 
 
 cdef void evacuation_enable(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:
@@ -58,6 +59,11 @@ cdef inline void queue(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:
     if not mz.is_queued:
         mz.is_queued = True
         mz.evacuate_at_ns = m.now_ns + m.evacuation.latency_ns
+
+
+cdef inline void queue_region(pasr_memory_t *m, pasr_memzone_t *mz, uint32_t region) noexcept nogil:
+    mz.queued[region >> 6] |= <uint64_t> 1 << (region & 63)
+    queue(m, mz)
 
 
 cdef void evacuation_collect(pasr_memory_t *m) noexcept nogil:
@@ -92,7 +98,14 @@ cdef int32_t take_queued(pasr_memzone_t *mz, uint64_t *regions, uint32_t nr_word
     return -1
 
 
-cdef void evacuate_queued(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:
+cdef inline bint is_logged(const pasr_memory_t *m, moment_t since, const pasr_region_t *r) noexcept nogil:
+    """Whether the logs have room for all that may happen to a region, beside what has happened since."""
+    cdef uint64_t nr = r.managed - r.nr_free
+    return m.nr_moves - since.nr_moves + nr <= PASR_NR_MOVES and (
+        m.nr_reclaimed - since.nr_reclaimed + nr <= PASR_NR_RECLAIMED)
+
+
+cdef void evacuate_queued(pasr_memory_t *m, pasr_memzone_t *mz, moment_t since) noexcept nogil:
     """One pass of the worker over what is queued of a zone; what it queues itself is for the next."""
     cdef uint64_t regions[64]
     cdef pasr_compacted_t done
@@ -107,7 +120,10 @@ cdef void evacuate_queued(pasr_memory_t *m, pasr_memzone_t *mz) noexcept nogil:
     region = take_queued(mz, regions, nr_words, m.evacuation.is_ascending)
     while region >= 0:
         if should_evacuate(m, mz, region):
-            evacuate_region(m, mz, region, &m.evacuation.control, &done)
+            if is_logged(m, since, &mz.zone.regions[region]):
+                evacuate_region(m, mz, region, &m.evacuation.control, &done)
+            else:
+                queue_region(m, mz, region)
         region = take_queued(mz, regions, nr_words, m.evacuation.is_ascending)
     if mz.zone.opened_state == PASR_OPENED_READY:
         # Regions that were opened meanwhile do not count: workers would undo what workers do.
@@ -122,12 +138,11 @@ cdef void queue_all(pasr_memory_t *m) noexcept nogil:
         mz = &m.zones[i]
         for region in range(1, mz.zone.nr_regions):
             if should_evacuate(m, mz, region):
-                mz.queued[region >> 6] |= <uint64_t> 1 << (region & 63)
-                queue(m, mz)
+                queue_region(m, mz, region)
 
 
-cdef void evacuation_run(pasr_memory_t *m) noexcept nogil:
-    """Let the worker do what it is to have done by now, zone by zone."""
+cdef void evacuation_run(pasr_memory_t *m, moment_t since) noexcept nogil:
+    """Let the worker do what it is to have done by now, zone by zone, as far as logs can tell what happened *since*."""
     cdef uint32_t i
     if m.evacuation.trigger == PASR_TRIGGER_PERIODIC and m.now_ns >= m.evacuation.period_at_ns:
         # Periods that passed without anybody looking are one.
@@ -136,6 +151,34 @@ cdef void evacuation_run(pasr_memory_t *m) noexcept nogil:
         queue_all(m)
     for i in range(m.nr_zones):
         if m.zones[i].is_queued and m.now_ns >= m.zones[i].evacuate_at_ns:
-            evacuate_queued(m, &m.zones[i])
-    # What the worker itself has brought about belongs to this moment.
-    evacuation_collect(m)
+            evacuate_queued(m, &m.zones[i], since)
+
+
+cdef const char *worker_fault(const pasr_memory_t *m, const pasr_memzone_t *mz, uint64_t *where) noexcept nogil:
+    """What is wrong with the queue of a zone, and with which word or time; NULL if nothing is.
+
+    What a zone has noted lately need not be queued yet.
+    """
+    cdef uint32_t w, nr_words = nr_region_words(mz.zone)
+    cdef uint64_t queued = 0
+    for w in range(nr_words):
+        queued |= mz.queued[w]
+    where[0] = nr_words - 1
+    if mz.zone.nr_regions & 63 and mz.queued[nr_words - 1] >> (mz.zone.nr_regions & 63) != 0:
+        return b"a region is queued that does not exist"
+    where[0] = 0
+    if mz.queued[0] & 1:
+        return b"the first region is queued"
+    where[0] = mz.is_queued
+    if mz.is_queued > 1 or (queued != 0 and not mz.is_queued):
+        return b"a region is queued but the worker is not to look at it"
+    if not mz.is_queued:
+        return NULL
+    if queued == 0 and mz.zone.opened_state != PASR_OPENED_READY:
+        return b"the worker is to look at a zone of which nothing is queued"
+    if m.evacuation.trigger == PASR_TRIGGER_NONE:
+        return b"regions are queued although only calls evacuate"
+    where[0] = <uint64_t> mz.evacuate_at_ns
+    if mz.evacuate_at_ns > m.now_ns + m.evacuation.latency_ns:
+        return b"the worker comes later than its latency allows"
+    return NULL

@@ -12,7 +12,7 @@ from pasralloc._core.boundary cimport as_int
 from pasralloc._core.check cimport fault_t, fault_text, zone_check
 from pasralloc._core.image cimport image_fits, image_read
 from pasralloc._core.layout cimport carve
-from pasralloc._core.evacuation cimport evacuation_collect, evacuation_enable
+from pasralloc._core.evacuation cimport evacuation_collect, evacuation_enable, worker_fault
 from pasralloc._core.memoryimage cimport (
     lru_clear, lru_fault, lru_read, lru_size, lru_write, worker_fits, worker_read, worker_size, worker_write,
 )
@@ -287,7 +287,7 @@ cdef class MemoryBase:
         return PAGE_STATES[self.c.zones[at].states[idx_of(self.c.zones[at].zone, number)]]
 
     def check(self):
-        """Check every invariant of every zone, and of the states of blocks.
+        """Check every invariant of every zone, of the states of blocks, and of what workers are to do.
 
         Raises CorruptZone if one does not hold, and RuntimeError if another thread's call is at work. O(pages).
         """
@@ -312,6 +312,9 @@ cdef class MemoryBase:
                 raise CorruptZone(f"zone {i}: {fault_text(broken, &fault)}")
             if why != NULL:
                 raise CorruptZone(f"states of zone {i}: {why.decode()} (at {where})")
+            why = worker_fault(&self.c, &self.c.zones[i], &where)
+            if why != NULL:
+                raise CorruptZone(f"queue of zone {i}: {why.decode()} (at {where})")
         return 0
 
     cdef bytes image(self):

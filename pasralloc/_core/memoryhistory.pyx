@@ -54,7 +54,7 @@ cdef class MemoryHistory(MemoryBase):
         -------
         blocks : ndarray of RECLAIMED_DTYPE, shape (n,)
             *pfn*, *order* and *state* (2 for page cache, 1 for anonymous memory, which is in
-            swap now), the oldest first. The last 65,536; how many there were in all is
+            swap now), the oldest first. The last 1,048,576; how many there were in all is
             ``counters()["reclaimed_blocks"]``.
         """
         return self.ring(
@@ -116,7 +116,7 @@ cdef class MemoryHistory(MemoryBase):
 
         Notes
         -----
-        O(n + moves since), and O(moves since) for each that has changed. A block that was freed meanwhile cannot
+        O(n + moves since). A block that was freed meanwhile cannot
         be told from another one at its place: forget it.
         """
         cdef Py_buffer view

@@ -132,10 +132,11 @@ cdef class MemoryRanges(Memory):
         Returns
         -------
         result : Evacuated
-            *moved*, *dropped* (clean page cache) and *failed* (could have been moved, but no free block was found)
-            pages; *aborted*, whether the walk ended early; *complete*, whether the region is completely free;
-            *complete_after_drain*, whether it is but for pages on pagesets; *reason*, why it is not complete, or
-            None; *unmovable*, *pinned* and *cached*, pages that were met of these kinds.
+            *moved*, *dropped* (clean page cache) and *failed* pages (could have been moved, but no free block was
+            found; where the walk ended early, of the 32 pages at hand alone); *aborted*, whether the walk ended
+            early; *complete*, whether the region is completely free; *complete_after_drain*, whether it is but for
+            pages on pagesets; *reason*, why it is not complete, or None; *unmovable*, *pinned* and *cached*, pages
+            that were met of these kinds.
 
         Raises
         ------

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from pasralloc._core.evacuation cimport evacuation_collect, evacuation_run
 from pasralloc._core.lru cimport lru_remove
+from pasralloc._core.moved cimport moment_of, moment_t
 from pasralloc._core.nodetypes cimport (
     PASR_ALLOC_MIN_RESERVE, PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_PAGE_UNKNOWN, PASR_WMARK_LOW,
     PASR_TRIGGER_NONE, PASR_WMARK_MIN, PASR_ZONE_DMA32, PASR_ZONE_NORMAL,
@@ -242,6 +243,7 @@ cdef bint decay_all(pasr_memory_t *m) noexcept nogil:
 cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
     """Let time pass up to *now_ns*: kswapd runs if it was to run by then, pagesets decay, regions are evacuated."""
     cdef int64_t nr
+    cdef moment_t then = moment_of(m)
     evacuation_collect(m)
     m.now_ns = now_ns
     node_settle(m)
@@ -251,4 +253,4 @@ cdef void node_advance(pasr_memory_t *m, int64_t now_ns) noexcept nogil:
         while nr != 0 and decay_all(m):
             nr -= 1
     if m.evacuation.trigger != PASR_TRIGGER_NONE:
-        evacuation_run(m)
+        evacuation_run(m, then)

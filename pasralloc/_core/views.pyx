@@ -44,6 +44,12 @@ def zone_arrays(ZoneBase zone not None):
             ("regions", ReadOnlyView.create(zone, z.regions, z.nr_regions * sizeof(pasr_region_t)), REGION_DTYPE),
             ("changed", ReadOnlyView.create(zone, z.changed, nr_region_words(z) * sizeof(uint64_t)), np.uint64),
             ("changed_root", ReadOnlyView.create(zone, &z.changed_root, sizeof(uint64_t)), np.uint64),
+            ("attention", ReadOnlyView.create(zone, z.attention, nr_region_words(z) * sizeof(uint64_t)), np.uint64),
+            ("attention_root", ReadOnlyView.create(zone, &z.attention_root, sizeof(uint64_t)), np.uint64),
+            ("alert_used", ReadOnlyView.create(zone, &z.alert_used, sizeof(uint32_t)), np.uint32),
+            ("notify_used", ReadOnlyView.create(zone, &z.notify_used, sizeof(uint32_t)), np.uint32),
+            ("opened", ReadOnlyView.create(zone, &z.opened, sizeof(uint32_t)), np.uint32),
+            ("opened_state", ReadOnlyView.create(zone, &z.opened_state, 1), np.uint8),
             ("nr_free", ReadOnlyView.create(zone, &z.nr_free, sizeof(uint64_t)), np.uint64),
             ("nr_highatomic", ReadOnlyView.create(zone, &z.nr_highatomic, sizeof(uint64_t)), np.uint64),
             ("cma_first", ReadOnlyView.create(zone, &z.cma_first, 1), np.uint8),
@@ -96,6 +102,10 @@ def memory_arrays(MemoryBase memory not None, zone):
                 memory, mz.states, <uint64_t> mz.zone.nr_blocks << PASR_MAX_PAGE_ORDER), np.uint8),
             ("nr_lru", ReadOnlyView.create(memory, mz.nr_lru, sizeof(mz.nr_lru)), np.uint64),
             ("lru_top", ReadOnlyView.create(memory, mz.lru_top, sizeof(mz.lru_top)), np.uint32),
+            ("queued", ReadOnlyView.create(
+                memory, mz.queued, nr_region_words(mz.zone) * sizeof(uint64_t)), np.uint64),
+            ("is_queued", ReadOnlyView.create(memory, &mz.is_queued, 1), np.uint8),
+            ("evacuate_at_ns", ReadOnlyView.create(memory, &mz.evacuate_at_ns, sizeof(int64_t)), np.int64),
         )
     }
 

@@ -300,6 +300,7 @@ cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:
 cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil
 cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil
 cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx, uint32_t nr_uncounted) noexcept nogil
+cdef void zone_alert_last(pasr_zone_t *z, pasr_idx_t idx, uint32_t nr_pages) noexcept nogil
 cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil
 cdef int zone_free_error(const pasr_zone_t *z, int64_t pfn, int order) noexcept nogil
 cdef uint64_t zone_blocks(const pasr_zone_t *z, pasr_block_t *out, uint64_t room) noexcept nogil

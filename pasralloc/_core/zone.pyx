@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memset
 
 from pasralloc._core.bits cimport regionmap_set
+from pasralloc._core.freelist cimport region_of
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_ALLOCATED, PASR_CACHED, PASR_CMA, PASR_EALREADY, PASR_EDOM, PASR_EINVAL, PASR_ENXIO, PASR_ERANGE,
     PASR_FREE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS, PASR_OK, PASR_OPENED_NOTED,
@@ -74,16 +75,27 @@ cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx, uint32_t n
     The pages at *idx* are back already, but for *nr_uncounted* of a region that counts with its lists.
     """
     cdef int64_t used = <int64_t> z.regions[region].managed - z.regions[region].nr_free - nr_uncounted
-    cdef uint32_t migratetype
     if z.opened_state == PASR_OPENED_NOTED:
         z.opened_state = PASR_OPENED_READY
         z.alert_used = z.notify_used
     if used == 0 and nr_uncounted == 0:
         regionmap_set(&z.changed_root, z.changed, region)
-    if region != 0 and 0 < used <= z.notify_used:
-        migratetype = pageblock_type(z, idx)
-        if migratetype == z.movable or migratetype == z.reclaimable:
-            regionmap_set(&z.attention_root, z.attention, region)
+    if 0 < used <= z.notify_used:
+        attend(z, region, idx)
+
+
+cdef inline void attend(pasr_zone_t *z, uint32_t region, pasr_idx_t idx) noexcept nogil:
+    """Have the worker look at a region because of what was freed at *idx*."""
+    cdef uint32_t migratetype = pageblock_type(z, idx)
+    if region != 0 and (migratetype == z.movable or migratetype == z.reclaimable):
+        regionmap_set(&z.attention_root, z.attention, region)
+
+
+cdef void zone_alert_last(pasr_zone_t *z, pasr_idx_t idx, uint32_t nr_pages) noexcept nogil:
+    """After several blocks at *idx* of *nr_pages* each were freed at once: the last of them was in use for a moment."""
+    cdef uint32_t region = region_of(z, idx, z.mode)
+    if nr_pages <= z.notify_used and z.regions[region].nr_free == z.regions[region].managed:
+        attend(z, region, idx)
 
 
 cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil:

@@ -11,6 +11,7 @@ from pasralloc.units import MAX_TIME_NS
 TRIGGERS = ("manual", "free", "handshake", "periodic")
 TARGETS = ("lower-regions", "other-regions")
 ORDERS = ("descending", "ascending")
+MAX_USED = 1 << 20  # what the logs of moved and of reclaimed blocks hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Evacuation:
         nothing but a call. The first two spare the first region of a zone, "free" also zones of type DMA
         and blocks in pageblocks that are not movable or reclaimable.
     max_used : int, default 32
-        Regions with more pages in use are left alone.
+        Regions with more pages in use are left alone; at most 1,048,576, which is what a log of moves holds.
     targets : {"lower-regions", "other-regions"}
         Where pages may go. With "lower-regions" an evacuation ends as soon as there is no free page lower down.
     order : {"descending", "ascending"}
@@ -70,18 +71,16 @@ class Evacuation:
     def __post_init__(self) -> None:
         problems = [
             unknown(name, getattr(self, name), choices)
-            for name, choices in (
-                ("trigger", TRIGGERS),
-                ("targets", TARGETS),
-                ("order", ORDERS),
-                ("drop_clean", (False, True)),
-                ("move_unevictable", (False, True)),
-                ("drain", (False, True)),
-            )
+            for name, choices in (("trigger", TRIGGERS), ("targets", TARGETS), ("order", ORDERS))
             if getattr(self, name) not in choices
         ]
+        problems += [
+            f"{name} must be True or False, got {getattr(self, name)!r}"
+            for name in ("drop_clean", "move_unevictable", "drain")
+            if not isinstance(getattr(self, name), bool)
+        ]
         for name, lowest, highest in (
-            ("max_used", 1, 0xFFFFFFFE),
+            ("max_used", 1, MAX_USED),
             ("max_tries", 1, 255),
             ("latency_ns", 0, MAX_TIME_NS),
             ("period_ns", 1, MAX_TIME_NS),

@@ -15,6 +15,7 @@ from pasralloc.policy.presets import Policy
 from pasralloc.sizing import Pagesets
 from pasralloc.testing import pagesets as pageset_rules
 from pasralloc.testing import reserves
+from pasralloc.testing.evacuation import Evacuations
 from pasralloc.testing.memoryplan import TYPES, rules_of, zonelists_of
 from pasralloc.testing.memoryzone import ALLOC_MIN_RESERVE, HIGH, LOW, MIN, ZoneOfMemory
 from pasralloc.testing.model import ALLOC_NOFRAGMENT, ALLOC_NON_BLOCK, ZoneModel
@@ -25,7 +26,7 @@ RETRIES = 16
 COSTLY_ORDER = 3
 
 
-class MemoryModel:
+class MemoryModel(Evacuations):
     """What a `Simulation` of the same description does.
 
     Parameters
@@ -40,6 +41,8 @@ class MemoryModel:
         By the names of `Simulation.counters`.
     reclaimed : list of (int, int, int)
         Pfn, order and state of every block that was reclaimed.
+
+    What `Evacuations` has comes on top.
     """
 
     def __init__(
@@ -52,9 +55,10 @@ class MemoryModel:
         kswapd_latency_ns: int = 0,
         vmstat_interval_ns: int = 1_000_000_000,
     ) -> None:
+        super().__init__(policy.evacuation)
         by_region = policy.reclaim == "high-region-first"
         rules = rules_of(machine, policy, pagesets)
-        self.zones = [ZoneOfMemory(zone, by_region) for zone in rules]
+        self.zones = [ZoneOfMemory(zone, by_region, self.evacuation) for zone in rules]
         self.zonelists = zonelists_of(machine, rules)
         self.nr_nodes = len(machine.nodes)
         self.swap_size = self.swap_free = swap_pages
@@ -247,6 +251,7 @@ class MemoryModel:
                 self.swap_free -= 1 << order
                 self.counters["swapped"] += 1 << order
             self.reclaimed.append((pfn, order, 1 if mz.states[pfn] == "movable" else 2))
+            self.log.append((pfn, None))
             del mz.states[pfn]
             mz.zone.free(pfn, cpu=cpu)
             freed += 1 << order
@@ -302,6 +307,8 @@ class MemoryModel:
 
     def advance(self, now_ns: int) -> None:
         """Let time pass; several vmstat intervals at once are as many decays."""
+        since = len(self.log)
+        self.collect()
         self.now_ns = now_ns
         if self.kswapd_at_ns is not None and now_ns >= self.kswapd_at_ns:
             self._kswapd()
@@ -309,6 +316,7 @@ class MemoryModel:
             self.vmstat_at_ns += self.interval_ns
             for zone, cpu in self.pagesets():
                 pageset_rules.decay(zone, cpu)
+        self.run_worker(since)
 
     def set_page_state(self, pfn: int, nr: int, state: str) -> None:
         """Set the state of the blocks that start in a range."""

@@ -2,22 +2,90 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from pasralloc.policy.evacuation import Evacuation
 from pasralloc.testing import reserves
 from pasralloc.testing.memoryplan import ZoneRules
 from pasralloc.testing.model import ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK, ALLOC_OOM, ZoneModel
 
 ALLOC_MIN_RESERVE = 32
 MIN, LOW, HIGH = 0, 1, 2
+DMA = 0
+
+
+class WatchedZone(ZoneModel):
+    """A zone that notes what the triggers of evacuation wait for.
+
+    Attributes
+    ----------
+    trigger : str
+        Of the policy; "manual" where none is to be noted.
+    opened : int or None
+        Region that was opened last: an allocation found all of it free.
+    is_ready : bool
+        Whether something was freed since. Until the worker has looked at it nothing else is noted.
+    attention : set of int
+        Regions that a free has left with few pages in use.
+    """
+
+    trigger = "manual"
+    max_used = 0
+    opened: int | None = None
+    is_ready = False
+
+    def watch(self, trigger: str, max_used: int) -> None:
+        """Start to note; what happened before does not count."""
+        self.trigger, self.max_used = trigger, max_used
+        self.attention: set[int] = set()
+
+    @cached_property
+    def managed_of(self) -> list[int]:
+        """Managed pages per region, of which there will not be more."""
+        return self.region_managed()
+
+    def nr_used(self, region: int) -> int:
+        """Pages of a region that are not free; those on pagesets are not."""
+        return self.managed_of[region] - self.region_nr_free()[region]
+
+    def note_taken(self, pfn: int, order: int, migratetype: str) -> None:
+        """Do the handshake's side of allocations."""
+        if self.trigger != "handshake" or self.is_ready:
+            return
+        region = self.region_of(pfn)
+        was_free = self.nr_used(region) == 1 << order
+        if was_free and region and migratetype in ("movable", "reclaimable", "cma"):
+            self.opened = region
+
+    def note_given(self, pfn: int, order: int) -> None:
+        """Do the handshake's side of frees, or what kmempowerd is triggered by."""
+        if self.trigger == "handshake" and self.opened is not None:
+            self.is_ready = True
+        if self.trigger == "free":
+            region = self.region_of(pfn)
+            left = self.nr_used(region) - (1 << order)
+            is_movable = self.pageblock_type(pfn) in ("movable", "reclaimable")
+            if region and 0 < left <= self.max_used and is_movable:
+                self.attention.add(region)
+
+    def forget_opened(self) -> None:
+        """Have the worker look at what was opened, and note again."""
+        if self.is_ready:
+            self.opened, self.is_ready = None, False
 
 
 class ZoneOfMemory:
     """A zone with its watermarks, and what is known about its blocks in use."""
 
-    def __init__(self, plan: ZoneRules, by_region: bool) -> None:
-        self.zone = ZoneModel(**plan.options)
+    def __init__(self, plan: ZoneRules, by_region: bool, evacuation: Evacuation) -> None:
+        self.zone = WatchedZone(**plan.options)
         self.zone.boost_max = plan.boost_max
         if plan.nr_reserve:
             reserves.setup(self.zone, plan.nr_reserve * self.zone.pageblock_pages)
+        spared = evacuation.trigger == "free" and plan.type == DMA
+        self.zone.watch("manual" if spared else evacuation.trigger, evacuation.max_used)
+        self.queued: set[int] = set()  # regions that the worker is to look at
+        self.evacuate_at_ns: int | None = None
         self.plan = plan
         self.by_region = by_region
         self.wants_kswapd = False

@@ -170,7 +170,8 @@ class ZoneModel:
         pfns.insert(run[-1] if run else lower, pfn)  # just before the last block of the region
 
     def split(self, pfn: int, low: int, high: int, migratetype: str) -> None:
-        """Put back all but the lowest ``2**low`` pages, largest half first."""
+        """Allocate the lowest ``2**low`` pages and put the rest back, largest half first."""
+        self.note_taken(pfn, high, migratetype)
         while high > low:
             high -= 1
             self.add(pfn + (1 << high), high, migratetype)
@@ -238,15 +239,25 @@ class ZoneModel:
 
     def take_smallest(self, order: int, name: str, wanted: str, biased: bool | None = None) -> int:
         """Split the first block of the smallest order; when biased, of the lowest region of all orders."""
-        highs = [high for high in range(order, MAX_PAGE_ORDER + 1) if self.lists[high, name]]
-        if not highs:
+        high = self.pick(order, name, biased)
+        if high is None:
             raise OutOfMemory(order, wanted)
-        high = highs[0]
-        if self.is_biased if biased is None else biased:
-            high = min(highs, key=lambda high: (self.region_of(self.lists[high, name][0]), high))
         pfn = self.lists[high, name].pop(0)
         self.split(pfn, order, high, name)
         return pfn
+
+    def pick(self, order: int, name: str, biased: bool | None = None) -> int | None:
+        """Order of the list from whose front `take_smallest` takes."""
+        highs = [high for high in range(order, MAX_PAGE_ORDER + 1) if self.lists[high, name]]
+        if highs and (self.is_biased if biased is None else biased):
+            return min(highs, key=lambda high: (self.region_of(self.lists[high, name][0]), high))
+        return highs[0] if highs else None
+
+    def note_taken(self, pfn: int, order: int, migratetype: str) -> None:
+        """Called when memory of a free block, off its list by now, is about to be allocated."""
+
+    def note_given(self, pfn: int, order: int) -> None:
+        """Called when a block is about to be freed: not when free memory changes its place."""
 
     def note(self, pfn: int, order: int, wanted: str, high: int, other: str) -> None:
         """Log a fallback event."""
@@ -275,6 +286,7 @@ class ZoneModel:
     ) -> None:
         """Merge with free buddies, then put the result on a list, by default that of the pageblock's type."""
         migratetype = migratetype or self.pageblock_type(pfn)
+        self.note_given(pfn, order)
         while order < MAX_PAGE_ORDER:
             buddy = pfn ^ (1 << order)
             name = self.list_of(buddy, order)
@@ -331,6 +343,7 @@ class ZoneModel:
             head, high, name = self.free_block_of(pfn) or block
             order = self.largest_piece(pfn, nr, high)
             self.lists[high, name].remove(head)
+            self.note_taken(head, high, name)
             while high > order:  # keep the half that holds pfn
                 high -= 1
                 upper = head + (1 << high)
@@ -352,19 +365,7 @@ class ZoneModel:
 
     def set_pageblocks(self, pfn: int, nr: int, migratetype: str) -> None:
         """Re-type whole pageblocks and move their free blocks to the lists of that type."""
-        end = pfn + nr
-        pages = self.pageblock_pages
-        if (
-            not self.start_pfn <= pfn < end <= self.end_pfn
-            or (pfn % pages and pfn != self.start_pfn)
-            or (end % pages and end != self.end_pfn)
-        ):
-            raise ValueError("not whole pageblocks")
-        reserves.part_at(self, pfn, end)
-        self.move_freepages(set(range(pfn, end)), migratetype)
-        self.retype(pfn, nr, migratetype)
-        reserves.count_highatomic(self)
-        region_alloc.park_whole(self, set(range(pfn, end)))
+        reserves.set_pageblocks(self, pfn, nr, migratetype)
 
     # Pageblocks
 

@@ -42,6 +42,22 @@ def count_highatomic(model: ZoneModel) -> None:
         model.nr_highatomic = len(blocks) * model.pageblock_pages
 
 
+def set_pageblocks(model: ZoneModel, pfn: int, nr: int, name: str) -> None:
+    """Give whole pageblocks another type; the first and the last may be cut short by the zone."""
+    end, pages = pfn + nr, model.pageblock_pages
+    if (
+        not model.start_pfn <= pfn < end <= model.end_pfn
+        or (pfn % pages and pfn != model.start_pfn)
+        or (end % pages and end != model.end_pfn)
+    ):
+        raise ValueError("not whole pageblocks")
+    part_at(model, pfn, end)
+    model.move_freepages(set(range(pfn, end)), name)
+    model.retype(pfn, nr, name)
+    count_highatomic(model)
+    region_alloc.park_whole(model, set(range(pfn, end)))
+
+
 def setup(model: ZoneModel, min_wmark: int) -> int:
     """``setup_zone_migrate_reserve()`` of 3.9."""
     pages = model.pageblock_pages

@@ -8,23 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from pasralloc._core.batchcalls import OP_DTYPE
-from pasralloc._core.generations import GENERATIONS, REQUESTABLE
+from pasralloc._core.generations import REQUESTABLE
 from pasralloc._core.records import PAGE_STATES
 from pasralloc.errors import InvalidFree, OutOfMemory
-from pasralloc.machine.machine import Machine
-from pasralloc.machine.topology import Node
-from pasralloc.policy.presets import Policy
 from pasralloc.sim.simulation import Simulation
-from pasralloc.sizing import Pagesets
+from pasralloc.testing.descriptions import TOP_PAGES, descriptions
 from pasralloc.testing.inside import pcplists
 from pasralloc.testing.memory import MemoryModel
 from pasralloc.testing.memoryplan import TYPES
+from pasralloc.testing.migration import MigrationRules
 
-TOP_PAGES = 1024
-ENOMEM = -12
+ENOMEM, EINVAL = -12, -22
+HISTORY = ("counters", "reclaimed", "moves", "log", "tally", "held_by", "sink")
 
 orders = st.sampled_from([0, 0, 0, 0, 1, 2, 3, 5, 9, 10])
 types = st.sampled_from(REQUESTABLE)
@@ -34,91 +32,8 @@ cpus = st.integers(0, 3)
 times = st.sampled_from([None, None, None, 0, 30, 60, 250])  # from the present on
 
 
-@st.composite
-def machines(draw: st.DrawFn) -> Machine:
-    """One to three nodes with one to three zones of one to four blocks, holes and reserved pages."""
-    nodes, pfn = [], draw(st.sampled_from([0, 4]))
-    nr_nodes = draw(st.integers(1, 3))
-    nids = draw(st.sampled_from([(0, 1, 2), (3, 4, 9)]))[:nr_nodes]
-    far = draw(st.lists(st.integers(11, 30), min_size=3, max_size=3))
-    for number, nid in enumerate(nids):
-        zones, regions, memory = [], [], []
-        kinds = draw(st.sampled_from([(2,), (1, 2), (2, 3), (0, 1, 2), (3,)]))
-        if number == 0 and kinds == (3,):
-            kinds = (1, 2)
-        start = pfn
-        for kind in kinds:
-            end = pfn + draw(st.integers(1, 3))
-            zones.append((TYPES[kind], pfn * TOP_PAGES, end * TOP_PAGES))
-            pfn = end
-        at = start
-        while at < pfn:
-            size = min(draw(st.integers(1, 3)), pfn - at)
-            regions.append((at * TOP_PAGES, (at + size) * TOP_PAGES))
-            at += size
-        first, last = start * TOP_PAGES, pfn * TOP_PAGES
-        hole = draw(st.integers(0, 700))
-        memory = [(first + draw(st.sampled_from([0, 1, 300])), last - hole)]
-        reserved = draw(st.sampled_from([(), ((last - hole - 20, last - hole),)]))
-        nodes.append(
-            Node(
-                nid=nid,
-                cpus=(number,) if number == 0 or draw(st.booleans()) else (),
-                distances=tuple(
-                    10 if other == number else far[other + number - 1] for other in range(nr_nodes)
-                ),
-                memory=tuple(memory),
-                reserved=reserved,
-                zones=tuple(zones),
-                regions=tuple(regions),
-            )
-        )
-        pfn += draw(st.sampled_from([0, 2]))
-    return Machine(
-        name="drawn",
-        nodes=tuple(nodes),
-        pageblock_order=draw(st.sampled_from([9, 10, 5])),
-        min_free_kbytes=draw(st.sampled_from([None, 64, 2048, 6000])),
-        watermark_scale_factor=draw(st.sampled_from([10, 1000])),
-    )
-
-
-@st.composite
-def descriptions(draw: st.DrawFn) -> dict[str, Any]:
-    """Arguments of a simulation."""
-    placement = draw(st.sampled_from(["linux", "sorted", "biased"]))
-    policy = Policy(
-        name="drawn",
-        placement=placement,
-        kernel=draw(st.sampled_from(sorted(GENERATIONS))),
-        region_allocator=None
-        if placement == "linux"
-        else draw(st.sampled_from([None, "when-dry", "lowest-first"])),
-        hierarchy=draw(st.booleans()),
-        reclaim=draw(st.sampled_from(["region-blind", "high-region-first"])),
-    )
-    return {
-        "machine": draw(machines()),
-        "policy": policy,
-        "pagesets": draw(
-            st.sampled_from(
-                [
-                    *(False, True, Pagesets(nr_cpus=4, batch=4, high=12)),
-                    Pagesets(nr_cpus=4, batch=4, high=12, by_region=placement != "linux"),
-                ]
-            )
-        ),
-        "swap_pages": draw(st.sampled_from([0, 5, 10_000])),
-        "kswapd_latency_ns": draw(st.sampled_from([0, 50])),
-        "vmstat_interval_ns": draw(st.sampled_from([0, 100])),
-    }
-
-
-class SimulationMachine(RuleBasedStateMachine):
+class SimulationMachine(MigrationRules):
     """Every reachable simulation equals its model: pfns, lists, states, counters."""
-
-    sim: Simulation
-    model: MemoryModel
 
     @initialize(description=descriptions())
     def boot(self, description: dict[str, Any]) -> None:
@@ -128,25 +43,10 @@ class SimulationMachine(RuleBasedStateMachine):
         self.nids = [node.nid for node in description["machine"].nodes]
         self.nr_cpus = description["machine"].nr_cpus
         self.saved: tuple[Any, MemoryModel] | None = None
+        self.known: tuple[list[int], tuple[int, int], int] | None = None
 
     def where(self, cpu: int, nid: int) -> dict[str, Any]:
         return {"cpu": cpu % self.nr_cpus, "nid": self.nids[nid % len(self.nids)]}
-
-    def passing(self, later: int | None) -> dict[str, Any]:
-        """Let time pass in the model; the argument with which a call lets it pass."""
-        if later is None:
-            return {}
-        now = self.model.now_ns + later
-        if later:
-            self.model.advance(now)
-        return {"now_ns": now}
-
-    def allocated(self) -> dict[int, tuple[int, str]]:
-        """Order and type of every block in use."""
-        return {pfn: block for mz in self.model.zones for pfn, block in mz.zone.allocated.items()}
-
-    def live(self, data: st.DataObject) -> int:
-        return int(data.draw(st.sampled_from(sorted(self.allocated())), label="live pfn"))
 
     @rule(order=orders, wanted=types, zone=zone_names, cpu=cpus, nid=cpus, flags=flags, later=times)
     def alloc(
@@ -235,12 +135,14 @@ class SimulationMachine(RuleBasedStateMachine):
     def free(self, data: st.DataObject, with_order: bool, cpu: int, later: int | None) -> None:
         pfn, cpu = self.live(data), cpu % self.nr_cpus
         order = self.allocated()[pfn][0] if with_order else None
+        since = len(self.model.log)
         when = self.passing(later)
-        if pfn in self.allocated():
+        place = self.model.follow(pfn, since)
+        if place is not None:
             self.sim.free(pfn, order, cpu=cpu, **when)
-            self.model.free(pfn, order, cpu)
+            self.model.free(place, order, cpu)
             return
-        with pytest.raises(InvalidFree):  # kswapd was quicker
+        with pytest.raises(InvalidFree, match="reclaimed as time passed"):
             self.sim.free(pfn, order, cpu=cpu, **when)
 
     @precondition(lambda self: self.allocated())
@@ -248,11 +150,31 @@ class SimulationMachine(RuleBasedStateMachine):
     def free_many(self, share: float, cpu: int, later: int | None) -> None:
         pfns = list(self.allocated())
         pfns = pfns[:: max(round(1 / max(share, 0.01)), 1)]
+        since = len(self.model.log)
         when = self.passing(later)
         self.sim.free_batch(pfns, cpu=cpu % self.nr_cpus, **when)
         for pfn in pfns:
-            if pfn in self.allocated():
-                self.model.free(pfn, cpu=cpu % self.nr_cpus)
+            place = self.model.follow(pfn, since)
+            if place is not None:
+                self.model.free(place, cpu=cpu % self.nr_cpus)
+
+    @precondition(lambda self: self.allocated())
+    @rule(share=st.floats(0, 1), cpu=cpus, later=times)
+    def free_by_a_stream(self, share: float, cpu: int, later: int | None) -> None:
+        """Slots follow blocks that are moved as time passes."""
+        pfns = list(self.allocated())[:: max(round(1 / max(share, 0.01)), 1)]
+        slots = np.array(pfns, np.int64)
+        ops = np.zeros(len(pfns), OP_DTYPE)
+        ops["op"], ops["slot"] = 1, np.arange(len(pfns))
+        since = len(self.model.log)
+        when = self.passing(later)
+        places = [self.model.follow(pfn, since) for pfn in pfns]
+        nr_failed = self.sim.run(ops, slots, **self.where(cpu, 0), **when)
+        assert nr_failed == places.count(None)
+        assert slots.tolist() == [EINVAL if place is None else place for place in places]
+        for place in places:
+            if place is not None:
+                self.model.free(place, cpu=cpu % self.nr_cpus)
 
     @rule(data=st.data(), nr=st.integers(1, 1500), wanted=types)
     def take_range(self, data: st.DataObject, nr: int, wanted: str) -> None:
@@ -334,9 +256,11 @@ class SimulationMachine(RuleBasedStateMachine):
         snapshot, model = self.saved
         self.sim.restore(snapshot)
         assert self.sim.digest() == snapshot.digest
-        counters, reclaimed = self.model.counters, self.model.reclaimed
+        history = {name: getattr(self.model, name) for name in HISTORY}
         self.model = model.copy()
-        self.model.counters, self.model.reclaimed = counters, reclaimed  # history stays
+        for name, value in history.items():
+            setattr(self.model, name, value)
+        self.known = None
 
     @invariant()
     def agrees_with_the_model(self) -> None:
@@ -353,6 +277,11 @@ class SimulationMachine(RuleBasedStateMachine):
                 int(b["pfn"]): (int(b["order"]), names[b["migratetype"]]) for b in free
             } == mz.zone.free_blocks()
             assert zone.region_nr_free.tolist() == mz.zone.region_nr_free()
+            used = blocks[~blocks["is_free"]]
+            assert {
+                int(b["pfn"]): (int(b["order"]), names[b["migratetype"]])
+                for b in used[used["migratetype"] != 7]
+            } == mz.zone.allocated
             for pfn in [*list(mz.zone.allocated)[-20:], *list(mz.states)[:20]]:
                 assert self.sim.page_state(pfn) == mz.states.get(pfn, "unknown")
             for cpu, expected in enumerate(mz.zone.pagesets):
@@ -362,4 +291,5 @@ class SimulationMachine(RuleBasedStateMachine):
         counters = self.sim.counters()
         assert counters.pop("reclaimed_blocks") == len(self.model.reclaimed)
         assert counters == self.model.counters
-        assert self.sim.reclaimed().tolist() == self.model.reclaimed[-65536:]
+        assert self.sim.reclaimed().tolist() == self.model.reclaimed
+        self.agrees_about_migration()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.above_lists import MUTANTS as ABOVE_LISTS
 from tests.mutants.dram import MUTANTS as DRAM
+from tests.mutants.evacuation import MUTANTS as EVACUATIONS
 from tests.mutants.machine import MUTANTS as MACHINES
 from tests.mutants.mutant import MACHINE, Mutant
 from tests.mutants.replay import MUTANTS as REPLAYS
@@ -21,6 +22,7 @@ MUTANTS = [
     *MACHINES,
     *REPLAYS,
     *SIMULATIONS,
+    *EVACUATIONS,
     Mutant(
         "_core/bits.pxd",
         "    if leaf[region >> 6] == 0:\n        root[0]",

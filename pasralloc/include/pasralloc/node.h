@@ -71,7 +71,7 @@ typedef struct pasr_reclaimed {
     uint32_t nr_moves;                /* lowest bits of how many blocks had been moved by then */
 } pasr_reclaimed_t;
 
-#define PASR_NR_RECLAIMED 65536
+#define PASR_NR_RECLAIMED 1048576
 
 /* A block that was migrated. */
 typedef struct pasr_move {
