@@ -76,3 +76,4 @@ cdef uint64_t take_pages(
     replay_t *r, int64_t pfn, uint64_t nr, uint32_t migratetype, bint *has_place
 ) noexcept nogil
 cdef void pass_time(replay_t *r) noexcept nogil
+cdef int follow_move(void *context, int64_t old_pfn, int64_t new_pfn, uint32_t order) noexcept nogil
