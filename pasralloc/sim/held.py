@@ -46,6 +46,11 @@ def held_of(zone: Zone | MemoryZone) -> NDArray[np.void]:
     return held
 
 
+def most_used(policy: Policy) -> int:
+    """Pages in use of a region that are few, so that it would be evacuated: 32, if a policy does not say."""
+    return (policy.evacuation or Evacuation()).max_used
+
+
 def regions_by_holder(
     held: NDArray[np.void], managed: NDArray[np.uint32], policy: Policy
 ) -> dict[str, int]:
@@ -65,7 +70,7 @@ def regions_by_holder(
         *movable_many*, more pages are in use than an evacuation would take on; *movable_few*, no more than that, some
         of them movable; *cached*, all are on pagesets; *free*.
     """
-    most = (policy.evacuation or Evacuation()).max_used
+    most = most_used(policy)
     used = sum(held[name] for name in HELD_DTYPE.names or ())
     is_stuck = (held["unmovable"] + held["pinned"]) > 0
     is_movable = ~is_stuck & (held["movable"] > 0)

@@ -26,7 +26,7 @@ from pasralloc.sim.ground import (
     ground_of_zone,
     machine_of,
 )
-from pasralloc.sim.held import regions_by_holder
+from pasralloc.sim.held import most_used, regions_by_holder
 from pasralloc.sim.simulation import Simulation
 from pasralloc.trace.pageclasses import CACHE, FREE, MOVABLE, UNMOVABLE
 from pasralloc.trace.startmap import StartMap
@@ -112,6 +112,11 @@ class Result:
         return regions_by_holder(self.held, self.managed, self.policy)
 
     @property
+    def most_used(self) -> int:
+        """Pages in use that are few in `regions_by_holder`."""
+        return most_used(self.policy)
+
+    @property
     def seconds_traced(self) -> float:
         """Time from the first event to the last."""
         return (self.last_ns - self.first_ns) / 1e9
@@ -184,7 +189,7 @@ def replay(
     region_pages: int | None = None,
     start: str | None = None,
     memory_pages: int | None = None,
-    at_end: Callable[[Zone | Simulation], object] | None = None,
+    at_end: Callable[[Zone | MemoryZone | Simulation], object] | None = None,
 ) -> Result:
     """Replay the allocations and frees of a trace under an allocator policy.
 
@@ -210,7 +215,8 @@ def replay(
         Pages of memory from pfn 0 on; not of a machine. By default as much as the start map
         covers, else what the trace names, rounded up to whole regions.
     at_end : callable, optional
-        Called with the memory after the last event, which is a `Zone`, or a `Simulation` on a machine.
+        Called with the memory after the last event, which is a `Zone`, a `MemoryZone` if it is evacuated, or a
+        `Simulation` on a machine.
 
     Returns
     -------
@@ -286,7 +292,7 @@ def replay(
     counters = ground.counters()
     outcome = replayer.result()
     if at_end is not None:
-        at_end(ground.memory)
+        at_end(ground.memory if isinstance(ground.memory, Simulation) else ground.zones[0])
     return Result(
         policy=policy,
         counts=dict(outcome.pop("counts")),
