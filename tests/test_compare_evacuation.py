@@ -37,7 +37,16 @@ def test_all_are_the_presets_that_need_no_machine_unless_there_is_one():
 
 
 def test_the_json_tells_what_the_results_do():
-    done = invoke(*SMALL, "--policy", "linux", "--policy", "sorted-v4", "--evacuate", "max_used=8192", "--json")
+    done = invoke(
+        *SMALL,
+        "--policy",
+        "linux",
+        "--policy",
+        "sorted-v4",
+        "--evacuate",
+        "max_used=8192",
+        "--json",
+    )
     assert done.exit_code == 0, done.output
     linux, moved = json.loads(done.output)["policies"]
     result = pa.replay(
@@ -64,7 +73,11 @@ def test_the_json_tells_what_the_results_do():
 def test_tables_and_curves_fit_in_100_columns():
     done = invoke(*SMALL, "--policy", "all", "--evacuate", "max_used=8192")
     assert done.exit_code == 0, done.output
-    for title in ("Completely free regions over time (", "Regions at the end by what holds them", "Evacuations: regions, and pages"):
+    for title in (
+        "Completely free regions over time (",
+        "Regions at the end by what holds them",
+        "Evacuations: regions, and pages",
+    ):
         assert done.output.count(title) == 1
     assert "…" not in done.output
     assert "sorted-v4: trigger=free, max_used=8192, targets=lower-regions" in done.output

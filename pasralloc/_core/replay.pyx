@@ -129,7 +129,9 @@ cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
         page += 1
 
 
-cdef inline void take(replay_t *r, const pasr_event_t *e, int mode, bint on_machine) noexcept nogil:
+cdef inline void take(
+    replay_t *r, const pasr_event_t *e, int mode, bint on_machine, bint is_clocked
+) noexcept nogil:
     cdef uint64_t page = e.pfn, nr = <uint64_t> 1 << e.order, i
     cdef pasr_idx_t name
     if cython.unlikely(any_live(r, page, nr)):
@@ -137,7 +139,10 @@ cdef inline void take(replay_t *r, const pasr_event_t *e, int mode, bint on_mach
     name = place(r, e.order, r.type_map[e.migratetype & 15], e.gfp, mode, on_machine)
     set_live(r, page, nr)
     if cython.likely(not is_unplaced(name)):
-        give_place(r, page, name)
+        if is_clocked:
+            give_place(r, page, name)
+        else:
+            r.names[page] = name
         return
     r.counts.failures += 1
     for i in range(nr):
@@ -234,7 +239,7 @@ cdef void give_back_batched(replay_t *r, uint64_t page) noexcept nogil:
         give_back_pieces(r, page, 1)
 
 
-cdef inline void keep_time(replay_t *r, const pasr_event_t *e) noexcept nogil:
+cdef inline void keep_time(replay_t *r, const pasr_event_t *e, bint is_clocked) noexcept nogil:
     """Move the clock on to an event; it starts with the first one that has a time stamp."""
     if e.flags & PASR_EVENT_UNTIMED:
         return
@@ -243,11 +248,13 @@ cdef inline void keep_time(replay_t *r, const pasr_event_t *e) noexcept nogil:
         r.first_ns = r.now_ns = r.changed_ns = r.packed_ns = e.time_ns
     elif e.time_ns > r.now_ns:
         r.now_ns = e.time_ns
-        if r.clocked != NULL:
+        if is_clocked:
             pass_time(r)
 
 
-cdef inline bint step(replay_t *r, const pasr_event_t *e, int mode, bint on_machine) noexcept nogil:
+cdef inline bint step(
+    replay_t *r, const pasr_event_t *e, int mode, bint on_machine, bint is_clocked
+) noexcept nogil:
     """Do what an event says, and return whether it may have changed anything but counts."""
     if e.event == PASR_EVENT_FREE:
         if not is_good(r, e):
@@ -263,7 +270,7 @@ cdef inline bint step(replay_t *r, const pasr_event_t *e, int mode, bint on_mach
             r.counts.bad_records += 1
             return False
         r.counts.allocs += 1
-        take(r, e, mode, on_machine)
+        take(r, e, mode, on_machine, is_clocked)
     elif e.event == PASR_EVENT_FREE_BATCHED:
         if not frees_by_batch(r, e):
             return False
@@ -294,7 +301,7 @@ cdef inline void look_ahead(
 
 
 cdef inline uint64_t replay_copied(
-    replay_t *r, const pasr_event_t *events, uint64_t nr, int mode, bint on_machine
+    replay_t *r, const pasr_event_t *events, uint64_t nr, int mode, bint on_machine, bint is_clocked
 ) noexcept nogil:
     cdef uint64_t i
     cdef uint32_t nr_cpus = r.memory.nr_cpus if on_machine else r.zone.nr_cpus
@@ -303,10 +310,10 @@ cdef inline uint64_t replay_copied(
         if r.room - r.nr_transitions < r.nr_regions:
             return i
         look_ahead(r, &events[i], nr - i, on_machine)
-        keep_time(r, &events[i])
+        keep_time(r, &events[i], is_clocked)
         if nr_cpus != 0:
             r.cpu = events[i].cpu % nr_cpus
-        if step(r, &events[i], mode, on_machine) or on_machine or r.is_everywhere:
+        if step(r, &events[i], mode, on_machine, is_clocked) or is_clocked:
             look(r, on_machine)
     return nr
 
@@ -324,13 +331,15 @@ cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr
         nr_copied = nr - done if nr - done < NR_COPIED else NR_COPIED
         memcpy(copy, events + done, nr_copied * sizeof(pasr_event_t))
         if r.memory != NULL:
-            nr_replayed = replay_copied(r, copy, nr_copied, 0, True)
+            nr_replayed = replay_copied(r, copy, nr_copied, 0, True, True)
+        elif r.clocked != NULL:
+            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False, True)
         elif r.zone.mode == PASR_MODE_SORTED:
-            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED, False)
+            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED, False, False)
         elif r.zone.mode == 0:
-            nr_replayed = replay_copied(r, copy, nr_copied, 0, False)
+            nr_replayed = replay_copied(r, copy, nr_copied, 0, False, False)
         else:
-            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False)
+            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False, False)
         done += nr_replayed
         if nr_replayed < nr_copied:
             break

@@ -43,7 +43,8 @@ cdef inline uint64_t nr_words(uint64_t nr_bits) noexcept:
 
 @cython.final
 cdef class Replayer:
-    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None, around=None)\n--\n\n
+    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None, \
+around=None)\n--\n\n
     What-if replay of allocation and free events into a zone, or into the zones of a simulation.
 
     A traced pfn is only the name of a block; the memory chooses where it lies.

@@ -1,6 +1,7 @@
 """Where the blocks of a replay lie: in one zone, or in the zones of a machine.
 
-*on_machine* and *mode* are literals on hot paths, so that a replay into one zone pays nothing for machines.
+*on_machine* and *mode* are literals on hot paths, so that a replay into one zone pays nothing for machines;
+*is_clocked* too: nothing for time and for blocks that move.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t

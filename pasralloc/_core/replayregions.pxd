@@ -30,7 +30,6 @@ cdef inline void look(replay_t *r, bint on_machine) noexcept nogil:
     if not on_machine:
         if cython.unlikely(r.zone.changed_root != 0):
             note_changes(r, r.parts)
-        r.is_everywhere = False
         follow_packing(r, r.zone.managed - r.zone.nr_free)
         return
     if cython.unlikely(r.is_everywhere or r.memory.nr_slow != r.nr_slow):

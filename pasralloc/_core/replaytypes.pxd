@@ -85,13 +85,13 @@ ctypedef struct replay_t:
 
     part_t *parts                        # one per zone
     uint32_t nr_parts
-    bint is_everywhere                   # the event may change other zones than `at`, or the passing of time has
     # Of machines alone:
     const uint16_t *nodes                # per CPU, number of its node
     uint8_t highest[16]                  # zone type of a request, by the four lowest bits of its GFP flags
     uint64_t managed                     # pages of all zones
     uint64_t nr_free                     # when they were looked at last
     uint32_t at                          # zone that the event changes, PASR_NO_ZONE before it does
+    bint is_everywhere                   # it may change others as well, or the passing of time has
     uint64_t nr_slow                     # of the memory, when all zones were looked at last
 
 

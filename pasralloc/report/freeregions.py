@@ -24,7 +24,7 @@ CURVE_WIDTH = 60
 
 
 def regions_to_json(result: Result) -> dict[str, Any]:
-    """What `print_regions` shows of one result."""
+    """Collect what `print_regions` shows of one result."""
     return {
         "regions_by_holder": result.regions_by_holder,
         "region_empty_seconds": result.region_empty_seconds,

@@ -47,6 +47,4 @@ def sparkline(
     means = [float(np.mean(values[a:b])) for a, b in itertools.pairwise(edges)]
     low, high = bounds if bounds is not None else (0.0, max(means))
     scale = 8 / ((high - low) or 1.0)
-    return "".join(
-        levels[min(max(int(np.ceil(scale * (mean - low))) - 1, 0), 7)] for mean in means
-    )
+    return "".join(levels[min(max(int(np.ceil(scale * (mean - low))) - 1, 0), 7)] for mean in means)

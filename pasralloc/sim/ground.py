@@ -22,8 +22,8 @@ from pasralloc.sim.held import held_of
 from pasralloc.sim.plan import pieces_of
 from pasralloc.sim.simulation import Simulation
 from pasralloc.sim.zonememory import ZoneMemory
-from pasralloc.trace.pageclasses import ABSENT, FREE
 from pasralloc.trace.migratetypes import Numbering
+from pasralloc.trace.pageclasses import ABSENT, FREE
 from pasralloc.trace.startmap import StartMap
 from pasralloc.trace.trace import Trace
 from pasralloc.units import format_pages
