@@ -29,7 +29,7 @@ def changing():
 
 
 def test_all_are_the_presets_that_need_no_machine_unless_there_is_one():
-    done = invoke(*SMALL, "--policy", "all", "--policy", "sorted", "--json")
+    done = invoke(*SMALL, "--policy", "all", "--json")
     names = [policy["name"] for policy in json.loads(done.output)["policies"]]
     assert names == [name for name in PRESETS if name != "hierarchy"]
     done = invoke("sample:t1", "--policy", "all", "--machine", "generic-16g", "--json")

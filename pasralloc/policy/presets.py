@@ -121,9 +121,7 @@ def policy_of(policy: str | Policy) -> Policy:
 def presets_for(names: Sequence[str], *, on_machine: bool) -> list[str]:
     """Names of policies, where "all" stands for every preset; for "hierarchy" only on a machine."""
     every = [name for name, preset in PRESETS.items() if on_machine or not preset.hierarchy]
-    return list(
-        dict.fromkeys(each for name in names for each in (every if name == "all" else [name]))
-    )
+    return [each for name in names for each in (every if name == "all" else [name])]
 
 
 def with_evacuation(policies: Sequence[Policy], text: str) -> list[Policy]:

@@ -54,8 +54,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/replayplaces.pyx",
-        "    if r.memory.vmstat_at_ns != due:",
-        "    if False:",
+        "    if m.vmstat_at_ns != due or m.evac",
+        "    if m.evac",
         "regions that a decay of pagesets empties are missed",
         MACHINE,
     ),
