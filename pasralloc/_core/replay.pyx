@@ -18,7 +18,7 @@ from pasralloc._core.pcp cimport pcp_free
 from pasralloc._core.ranges cimport zone_add_pages, zone_split_allocated
 from pasralloc._core.replayplaces cimport displace, pass_time, place, place_seed, prefetch, take_pages, zone_of_name
 from pasralloc._core.replayregions cimport look, measure_regions
-from pasralloc._core.replaytypes cimport is_unplaced, name_of_pfn, pfn_of_name, replay_t
+from pasralloc._core.replaytypes cimport give_place, is_unplaced, name_of_pfn, pfn_of_name, replay_t
 from pasralloc._core.types cimport (
     PASR_ABSENT, PASR_MAX_PAGE_ORDER, PASR_MODE_SORTED, PASR_NIL, PASR_OK, pasr_idx_t, pasr_zone_t,
 )
@@ -114,7 +114,7 @@ cdef void break_up(replay_t *r, uint64_t head, uint64_t nr) noexcept nogil:
     cdef pasr_idx_t name = r.names[head]
     zone_split_allocated(zone_of_name(r, name), pfn_of_name(r, name), 0)
     for i in range(nr):
-        r.names[head + i] = name + <pasr_idx_t> i
+        give_place(r, head + i, name + <pasr_idx_t> i)
 
 
 cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
@@ -129,18 +129,24 @@ cdef void give_way(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
         page += 1
 
 
-cdef inline void take(replay_t *r, const pasr_event_t *e, int mode, bint on_machine) noexcept nogil:
+cdef inline void take(
+    replay_t *r, const pasr_event_t *e, int mode, bint on_machine, bint is_clocked
+) noexcept nogil:
     cdef uint64_t page = e.pfn, nr = <uint64_t> 1 << e.order, i
     cdef pasr_idx_t name
     if cython.unlikely(any_live(r, page, nr)):
         give_way(r, page, nr)
     name = place(r, e.order, r.type_map[e.migratetype & 15], e.gfp, mode, on_machine)
     set_live(r, page, nr)
-    r.names[page] = name
-    if cython.unlikely(is_unplaced(name)):
-        r.counts.failures += 1
-        for i in range(1, nr):
-            r.names[page + i] = name
+    if cython.likely(not is_unplaced(name)):
+        if is_clocked:
+            give_place(r, page, name)
+        else:
+            r.names[page] = name
+        return
+    r.counts.failures += 1
+    for i in range(nr):
+        r.names[page + i] = name
 
 
 cdef bint comes_online(replay_t *r, uint64_t page, uint64_t nr) noexcept nogil:
@@ -233,7 +239,7 @@ cdef void give_back_batched(replay_t *r, uint64_t page) noexcept nogil:
         give_back_pieces(r, page, 1)
 
 
-cdef inline void keep_time(replay_t *r, const pasr_event_t *e, bint on_machine) noexcept nogil:
+cdef inline void keep_time(replay_t *r, const pasr_event_t *e, bint is_clocked) noexcept nogil:
     """Move the clock on to an event; it starts with the first one that has a time stamp."""
     if e.flags & PASR_EVENT_UNTIMED:
         return
@@ -242,11 +248,13 @@ cdef inline void keep_time(replay_t *r, const pasr_event_t *e, bint on_machine) 
         r.first_ns = r.now_ns = r.changed_ns = r.packed_ns = e.time_ns
     elif e.time_ns > r.now_ns:
         r.now_ns = e.time_ns
-        if on_machine:
+        if is_clocked:
             pass_time(r)
 
 
-cdef inline bint step(replay_t *r, const pasr_event_t *e, int mode, bint on_machine) noexcept nogil:
+cdef inline bint step(
+    replay_t *r, const pasr_event_t *e, int mode, bint on_machine, bint is_clocked
+) noexcept nogil:
     """Do what an event says, and return whether it may have changed anything but counts."""
     if e.event == PASR_EVENT_FREE:
         if not is_good(r, e):
@@ -262,7 +270,7 @@ cdef inline bint step(replay_t *r, const pasr_event_t *e, int mode, bint on_mach
             r.counts.bad_records += 1
             return False
         r.counts.allocs += 1
-        take(r, e, mode, on_machine)
+        take(r, e, mode, on_machine, is_clocked)
     elif e.event == PASR_EVENT_FREE_BATCHED:
         if not frees_by_batch(r, e):
             return False
@@ -293,7 +301,7 @@ cdef inline void look_ahead(
 
 
 cdef inline uint64_t replay_copied(
-    replay_t *r, const pasr_event_t *events, uint64_t nr, int mode, bint on_machine
+    replay_t *r, const pasr_event_t *events, uint64_t nr, int mode, bint on_machine, bint is_clocked
 ) noexcept nogil:
     cdef uint64_t i
     cdef uint32_t nr_cpus = r.memory.nr_cpus if on_machine else r.zone.nr_cpus
@@ -302,10 +310,10 @@ cdef inline uint64_t replay_copied(
         if r.room - r.nr_transitions < r.nr_regions:
             return i
         look_ahead(r, &events[i], nr - i, on_machine)
-        keep_time(r, &events[i], on_machine)
+        keep_time(r, &events[i], is_clocked)
         if nr_cpus != 0:
             r.cpu = events[i].cpu % nr_cpus
-        if step(r, &events[i], mode, on_machine) or on_machine:
+        if step(r, &events[i], mode, on_machine, is_clocked) or is_clocked:
             look(r, on_machine)
     return nr
 
@@ -323,13 +331,15 @@ cdef uint64_t replay_events(replay_t *r, const pasr_event_t *events, uint64_t nr
         nr_copied = nr - done if nr - done < NR_COPIED else NR_COPIED
         memcpy(copy, events + done, nr_copied * sizeof(pasr_event_t))
         if r.memory != NULL:
-            nr_replayed = replay_copied(r, copy, nr_copied, 0, True)
+            nr_replayed = replay_copied(r, copy, nr_copied, 0, True, True)
+        elif r.clocked != NULL:
+            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False, True)
         elif r.zone.mode == PASR_MODE_SORTED:
-            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED, False)
+            nr_replayed = replay_copied(r, copy, nr_copied, PASR_MODE_SORTED, False, False)
         elif r.zone.mode == 0:
-            nr_replayed = replay_copied(r, copy, nr_copied, 0, False)
+            nr_replayed = replay_copied(r, copy, nr_copied, 0, False, False)
         else:
-            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False)
+            nr_replayed = replay_copied(r, copy, nr_copied, r.zone.mode, False, False)
         done += nr_replayed
         if nr_replayed < nr_copied:
             break
@@ -356,13 +366,21 @@ cdef void place_where_it_was(replay_t *r, uint64_t page, uint64_t nr, uint32_t m
         if not has_place:
             r.counts.failures += chunk - page
         while page < chunk:
-            r.names[page] = name_of_pfn(r, <int64_t> page) if has_place else PASR_NIL
+            if has_place:
+                give_place(r, page, name_of_pfn(r, <int64_t> page))
+            else:
+                r.names[page] = PASR_NIL
             page += 1
 
 
 cdef void place_anew(replay_t *r, uint64_t page, uint64_t nr, uint32_t migratetype) noexcept nogil:
     """Allocate a place for each page of the start map."""
     cdef uint64_t i
+    cdef pasr_idx_t name
     for i in range(page, page + nr):
-        r.names[i] = place_seed(r, migratetype)
-        r.counts.failures += is_unplaced(r.names[i])
+        name = place_seed(r, migratetype)
+        if is_unplaced(name):
+            r.names[i] = name
+            r.counts.failures += 1
+        else:
+            give_place(r, i, name)

@@ -5,19 +5,20 @@ from cpython.buffer cimport Py_buffer, PyBuffer_Release
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from pasralloc._core.arena cimport Arena
+from pasralloc._core.arena cimport Arena, ReadOnlyView
 from pasralloc._core.boundary cimport as_int, get_array
 from pasralloc._core.events cimport pasr_event_t
 from pasralloc._core.memorybase cimport MemoryBase
 from pasralloc._core.node cimport node_drain
 from pasralloc._core.nodetypes cimport (
-    PASR_NO_ZONE, PASR_ZONE_DMA32, PASR_ZONE_MOVABLE, PASR_ZONE_NORMAL,
+    PASR_NO_ZONE, PASR_TRIGGER_NONE, PASR_ZONE_DMA32, PASR_ZONE_MOVABLE, PASR_ZONE_NORMAL, pasr_memory_t, pasr_move_fn,
 )
 from pasralloc._core.replay cimport mark_start, place_anew, place_where_it_was, replay_events
+from pasralloc._core.replayplaces cimport follow_move
 from pasralloc._core.replayregions cimport start_counting
 from pasralloc._core.replaytypes cimport elapsed, pages_t, part_t, replay_t, transition_t
 from pasralloc._core.turn cimport Turn
-from pasralloc._core.types cimport PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, pasr_idx_t
+from pasralloc._core.types cimport PASR_MAX_FRAMES, PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_NR_PCPTYPES, pasr_idx_t
 from pasralloc._core.zonebase cimport ZoneBase
 from pasralloc._core.zoneobject cimport Zone
 
@@ -42,7 +43,8 @@ cdef inline uint64_t nr_words(uint64_t nr_bits) noexcept:
 
 @cython.final
 cdef class Replayer:
-    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None)\n--\n\n
+    """Replayer(memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None, \
+around=None)\n--\n\n
     What-if replay of allocation and free events into a zone, or into the zones of a simulation.
 
     A traced pfn is only the name of a block; the memory chooses where it lies.
@@ -50,10 +52,11 @@ cdef class Replayer:
     Parameters
     ----------
     memory : Zone or Simulation
-        Fresh; from here on it belongs to the replay.
+        Fresh; from here on it belongs to the replay. While events are fed, the blocks that its worker migrates keep
+        their names, and no other sink is told of moves.
     nr_pages : int
         Traced pfns from 0 on that can occur, less than 2**32. Memory for 4.5
-        bytes each is reserved and touched as they do.
+        bytes each is reserved and touched as they do, and for 4 bytes per page of *memory* if it is evacuated.
     type_map : sequence of int
         The zone's migratetype for each of the 16 numbers a trace may use.
     free_on_batched : bool, default False
@@ -62,6 +65,9 @@ cdef class Replayer:
         Of a simulation: nid of each CPU.
     first_regions : sequence of int, optional
         Number of the first region of each zone; by default regions are numbered from zone to zone.
+    around : MemoryRanges, optional
+        If *memory* is a MemoryZone: what it is the only zone of. The time of this passes with that of the trace, so
+        that its worker evacuates regions; requests go to the zone itself, as to a Zone.
 
     Raises
     ------
@@ -76,16 +82,18 @@ cdef class Replayer:
 
     cdef replay_t r
     cdef object memory
+    cdef MemoryBase clocked
     cdef list zones
     cdef Turn turn
     cdef Arena tables
     cdef Arena small
+    cdef Arena owners
     cdef list transitions
     cdef readonly int nr_empty_at_start
     cdef readonly int nr_packed_at_start
 
     def __cinit__(
-        self, memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None,
+        self, memory, nr_pages, type_map, *, free_on_batched=False, cpu_nodes=None, first_regions=None, around=None,
     ):
         cdef uint64_t nr = as_int(nr_pages, "nr_pages", 1, PASR_MAX_FRAMES)
         cdef int i
@@ -97,7 +105,11 @@ cdef class Replayer:
         self.r.nr_pages = nr
         self.r.free_on_batched = free_on_batched
         self.memory = memory
-        if isinstance(memory, Zone):
+        if around is not None:
+            if not isinstance(around, MemoryBase) or around.zones is None or list(around.zones) != [memory]:
+                raise TypeError(f"around must be what {memory!r} is the only zone of, got {around!r}")
+            self.zones = [memory]
+        elif isinstance(memory, Zone):
             self.zones = [memory]
         elif isinstance(memory, MemoryBase) and memory.zones:
             self.zones = list(memory.zones)
@@ -111,6 +123,9 @@ cdef class Replayer:
         self.make_tables(list(first_regions), len(cpu_nodes) if cpu_nodes is not None else 0)
         if isinstance(memory, MemoryBase):
             self.use_machine(memory, cpu_nodes)
+            around = memory
+        if around is not None:
+            self.keep_clock(around)
         self.transitions = []
         self.begin()
 
@@ -185,6 +200,15 @@ cdef class Replayer:
                 r.highest[gfp] = PASR_ZONE_MOVABLE
         r.memory = &memory.c
         r.base_pfn = memory.c.base_pfn
+        return 0
+
+    cdef int keep_clock(self, MemoryBase memory) except -1:
+        """Let the time of *memory* pass with that of the trace; if its worker then moves blocks, names follow."""
+        self.clocked = memory
+        self.r.clocked = &memory.c
+        if memory.c.evacuation.trigger != PASR_TRIGGER_NONE:
+            self.owners = Arena.create((memory.c.nr_blocks << PASR_MAX_PAGE_ORDER) * sizeof(pasr_idx_t), None)
+            self.r.owners = <pasr_idx_t *> self.owners.memory
         return 0
 
     cdef begin(self):
@@ -290,10 +314,16 @@ cdef class Replayer:
         """
         cdef Py_buffer view
         cdef uint64_t done = 0, nr
+        cdef pasr_memory_t *m = self.r.clocked
+        cdef pasr_move_fn sink = NULL
+        cdef void *context = NULL
         get_array(events, &view, "events", "EVENT_DTYPE", False)
         try:
             self.turn.take()
             try:
+                if m != NULL:
+                    sink, context = m.sink, m.sink_context
+                    m.sink, m.sink_context = follow_move, &self.r
                 nr = view.shape[0]
                 while done < nr:
                     with nogil:
@@ -304,9 +334,34 @@ cdef class Replayer:
                             TRANSITION_DTYPE))
                         self.r.nr_transitions = 0
             finally:
+                if m != NULL:
+                    m.sink, m.sink_context = sink, context
                 self.turn.give_back()
         finally:
             PyBuffer_Release(&view)
+
+    def places(self):
+        """Where the blocks of the trace lie now, those that have a place.
+
+        Returns
+        -------
+        pages, pfns : ndarray of int64, shape (n,)
+            First traced page of each block, ascending, and the pfn where it lies.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread's call owns the memory.
+
+        Notes
+        -----
+        O(*nr_pages*).
+        """
+        self.turn.refuse_if_taken()
+        names = np.frombuffer(
+            ReadOnlyView.create(self, self.r.names, self.r.nr_pages * sizeof(pasr_idx_t)), np.uint32)
+        pages = np.flatnonzero((names != 0) & (names != PASR_NIL))
+        return pages, names[pages].astype(np.int64) + (self.r.base_pfn - 1)
 
     def result(self):
         """What has come out so far: dict of str to numbers, and the transitions as one array."""

@@ -1,6 +1,7 @@
 """Where the blocks of a replay lie: in one zone, or in the zones of a machine.
 
-*on_machine* and *mode* are literals on hot paths, so that a replay into one zone pays nothing for machines.
+*on_machine* and *mode* are literals on hot paths, so that a replay into one zone pays nothing for machines;
+*is_clocked* too: nothing for time and for blocks that move.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -76,3 +77,4 @@ cdef uint64_t take_pages(
     replay_t *r, int64_t pfn, uint64_t nr, uint32_t migratetype, bint *has_place
 ) noexcept nogil
 cdef void pass_time(replay_t *r) noexcept nogil
+cdef int follow_move(void *context, int64_t old_pfn, int64_t new_pfn, uint32_t order) noexcept nogil

@@ -3,8 +3,10 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from pasralloc._core.node cimport node_advance
+from pasralloc._core.nodetypes cimport pasr_memory_t
 from pasralloc._core.pcp cimport pcp_alloc_block, pcp_drain
 from pasralloc._core.ranges cimport zone_split_allocated, zone_take_range
+from pasralloc._core.replaytypes cimport give_place
 from pasralloc._core.rmqueue cimport zone_alloc
 from pasralloc._core.types cimport PASR_TOP_MASK, pasr_pageset_t
 
@@ -60,10 +62,26 @@ cdef uint64_t take_pages(
 
 
 cdef void pass_time(replay_t *r) noexcept nogil:
-    """Let the time of a machine pass up to that of the event."""
+    """Let the time of the memory pass up to that of the event."""
+    cdef pasr_memory_t *m = r.clocked
     cdef uint64_t now = <uint64_t> r.now_ns - <uint64_t> r.first_ns
-    cdef int64_t due = r.memory.vmstat_at_ns
+    cdef int64_t due = m.vmstat_at_ns
+    cdef uint64_t nr_tried = m.evacuation.nr_tried
     # More than any trace spans.
-    node_advance(r.memory, <int64_t> min(now, <uint64_t> MAX_TIME))
-    if r.memory.vmstat_at_ns != due:
-        r.is_everywhere = True           # pagesets have decayed
+    node_advance(m, <int64_t> min(now, <uint64_t> MAX_TIME))
+    if m.vmstat_at_ns != due or m.evacuation.nr_tried != nr_tried:
+        r.is_everywhere = True           # pagesets have decayed, or blocks were moved
+
+
+cdef int follow_move(void *context, int64_t old_pfn, int64_t new_pfn, uint32_t order) noexcept nogil:
+    """Sink of the memory: the block keeps its name, wherever it goes. What the trace does not own stays."""
+    cdef replay_t *r = <replay_t *> context
+    cdef pasr_idx_t old = name_of_pfn(r, old_pfn), owner
+    if r.owners == NULL:
+        return -1
+    owner = r.owners[old - 1]
+    # Entries of places that were left are not cleared.
+    if owner == 0 or r.names[owner - 1] != old:
+        return -1
+    give_place(r, owner - 1, name_of_pfn(r, new_pfn))
+    return 0

@@ -25,7 +25,7 @@ cdef inline void look(replay_t *r, bint on_machine) noexcept nogil:
     """Note what an event has changed. *on_machine* is a literal.
 
     On a machine that is one zone, unless the event freed several blocks, pagesets were drained or
-    decayed: a request that some zones refuse changes only the one that serves it.
+    decayed, or blocks were moved: a request that some zones refuse changes only the one that serves it.
     """
     if not on_machine:
         if cython.unlikely(r.zone.changed_root != 0):

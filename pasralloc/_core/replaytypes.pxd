@@ -52,8 +52,10 @@ ctypedef struct part_t:
 ctypedef struct replay_t:
     pasr_zone_t *zone                    # all memory, or the first zone of a machine
     pasr_memory_t *memory                # of a machine, else NULL
+    pasr_memory_t *clocked               # whose time passes: of a machine, or around the one zone; else NULL
     uint32_t cpu                         # of the event, as one of those that have a pageset
     pasr_idx_t *names                    # per traced page: 1 + place of the block that starts there, 0, or UNPLACED
+    pasr_idx_t *owners                   # per place: 1 + traced page of the block that starts there; NULL if none moves
     int64_t base_pfn                     # places are counted from here
     pages_t *pages                       # per 64 traced pages
     uint64_t nr_pages                    # traced pages [0, nr_pages) have entries
@@ -89,7 +91,7 @@ ctypedef struct replay_t:
     uint64_t managed                     # pages of all zones
     uint64_t nr_free                     # when they were looked at last
     uint32_t at                          # zone that the event changes, PASR_NO_ZONE before it does
-    bint is_everywhere                   # it may change others as well
+    bint is_everywhere                   # it may change others as well, or the passing of time has
     uint64_t nr_slow                     # of the memory, when all zones were looked at last
 
 
@@ -105,6 +107,13 @@ cdef inline int64_t pfn_of_name(const replay_t *r, pasr_idx_t name) noexcept nog
 
 cdef inline pasr_idx_t name_of_pfn(const replay_t *r, int64_t pfn) noexcept nogil:
     return <pasr_idx_t> (pfn - r.base_pfn) + 1
+
+
+cdef inline void give_place(replay_t *r, uint64_t page, pasr_idx_t name) noexcept nogil:
+    """Note where the block that starts at *page* lies; it must have a place."""
+    r.names[page] = name
+    if r.owners != NULL:
+        r.owners[name - 1] = <pasr_idx_t> page + 1
 
 
 cdef inline double elapsed(int64_t since_ns, int64_t now_ns) noexcept nogil:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -17,6 +17,8 @@ Examples:
   pasralloc compare
       the sample that comes with the package, under linux and sorted
   pasralloc compare sample:t1 --region 32MiB --start booted
+  pasralloc compare sample:t1 --policy all --evacuate max_used=8192 --timeline free.csv
+      every preset; regions with up to 8192 pages in use are evacuated
   pasralloc compare --machine generic-16g --policy hierarchy --policy sorted
       on a machine with zones and watermarks; or --machine my-board.toml
   pasralloc compare trace.txt.xz --start-map proc-before/ --region 512MiB
@@ -45,7 +47,14 @@ class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     "policies",
     multiple=True,
     metavar="NAME",
-    help="Policy to replay under; repeatable.  [default: linux, sorted]",
+    help="Policy to replay under, or all; repeatable.  [default: linux, sorted]",
+)
+@click.option(
+    "--evacuate",
+    metavar="FIELDS",
+    default=None,
+    help="Change how sorted-v2 and sorted-v4 evacuate regions, such as max_used=4096,trigger=periodic:"
+    " any fields of Evacuation.",
 )
 @click.option(
     "--machine",
@@ -102,11 +111,18 @@ class _Pages(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     show_default=True,
     help="Repeat the trace so often, with fresh names: for ageing.",
 )
+@click.option(
+    "--timeline",
+    type=click.File("w", lazy=False),
+    default=None,
+    help="Write every change of the number of completely free regions as CSV: time_ns, policy, free_regions.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 4 if events were lost or do not parse.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
     trace: str,
     policies: tuple[str, ...],
+    evacuate: str | None,
     machine: str | None,
     region_pages: int | None,
     memory_pages: int | None,
@@ -115,6 +131,7 @@ def command(
     migratetypes: str | None,
     cpus: int,
     times: int,
+    timeline: TextIO | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -129,8 +146,9 @@ def command(
     from pasralloc.cli.machines import machine_named
     from pasralloc.cli.progress import ReadProgress, status
     from pasralloc.comparison import compare
-    from pasralloc.policy.presets import with_cpus
+    from pasralloc.policy.presets import presets_for, with_cpus, with_evacuation
     from pasralloc.report.comparison import print_comparison, to_json
+    from pasralloc.report.freeregions import write_timeline
     from pasralloc.trace.trace import Trace
 
     if machine is not None and cpus:
@@ -138,6 +156,10 @@ def command(
     if machine is not None and memory_pages is not None:
         raise click.UsageError("--memory means nothing with --machine, which has memory of its own")
     try:
+        names = presets_for(policies or ("linux", "sorted"), on_machine=machine is not None)
+        chosen = [with_cpus(name, cpus) for name in names]
+        if evacuate is not None:
+            chosen = with_evacuation(chosen, evacuate)
         simulated = machine_named(machine) if machine is not None else None
         with ReadProgress(trace) as progress:
             loaded = Trace.open(
@@ -150,7 +172,7 @@ def command(
         with status() as progress:
             results = compare(
                 loaded,
-                [with_cpus(name, cpus) for name in policies or ("linux", "sorted")],
+                chosen,
                 machine=simulated,
                 region_pages=region_pages,
                 start=start,
@@ -163,6 +185,8 @@ def command(
         if isinstance(error, PasrallocError):
             raise
         raise click.UsageError(str(error)) from None
+    if timeline is not None:
+        write_timeline(timeline, results)
     quality = assess(loaded, results[0])
     if as_json:
         click.echo(to_json(quality, results))

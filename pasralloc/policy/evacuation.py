@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from pasralloc.choices import unknown
 from pasralloc.sizing import check_range
@@ -91,3 +92,54 @@ class Evacuation:
                 problems.append(str(error))
         if problems:
             raise ValueError("; ".join(problems))
+
+
+def _value_of(name: str, text: str, kind: type) -> bool | int | str:
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"{name} must be true or false, got {text!r}")
+        return text == "true"
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError(f"{name} must be a whole number, got {text!r}") from None
+    return text
+
+
+def changed(evacuation: Evacuation, text: str) -> Evacuation:
+    """Change fields as ``name=value,name=value`` says.
+
+    Raises
+    ------
+    ValueError
+        If there is no such field, or a field is none of the values that it can have; every problem is named.
+
+    Examples
+    --------
+    >>> changed(Evacuation(), "max_used=4096,drain=true").max_used
+    4096
+    """
+    kinds = {field.name: type(field.default) for field in fields(Evacuation)}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for item in text.split(","):
+        name, equals, value = item.strip().partition("=")
+        if not equals:
+            problems.append(f"expected name=value, got {item.strip()!r}")
+        elif name not in kinds:
+            problems.append(unknown("field of an evacuation", name, kinds))
+        elif name in values:
+            problems.append(f"{name} is given twice")
+        else:
+            try:
+                values[name] = _value_of(name, value, kinds[name])
+            except ValueError as error:
+                problems.append(str(error))
+    try:
+        evacuation = replace(evacuation, **values)
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return evacuation

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pasralloc.choices import unknown
-from pasralloc.policy.evacuation import Evacuation
+from pasralloc.policy.evacuation import Evacuation, changed
 from pasralloc.sizing import Pagesets
 
 CHOICES: dict[str, tuple[object, ...]] = {
@@ -115,6 +116,33 @@ def policy_of(policy: str | Policy) -> Policy:
     if isinstance(policy, str) and policy in PRESETS:
         return PRESETS[policy]
     raise ValueError(unknown("policy", policy, PRESETS))
+
+
+def presets_for(names: Sequence[str], *, on_machine: bool) -> list[str]:
+    """Names of policies, where "all" stands for every preset; for "hierarchy" only on a machine."""
+    every = [name for name, preset in PRESETS.items() if on_machine or not preset.hierarchy]
+    return [each for name in names for each in (every if name == "all" else [name])]
+
+
+def with_evacuation(policies: Sequence[Policy], text: str) -> list[Policy]:
+    """Change fields of the evacuation of those policies that have one.
+
+    Raises
+    ------
+    ValueError
+        If none has one, or as `changed`.
+    """
+    if all(policy.evacuation is None for policy in policies):
+        names = ", ".join(policy.name for policy in policies)
+        raise ValueError(
+            f"there is no evacuation to change: {names} do not evacuate regions, sorted-v2 and sorted-v4 do"
+        )
+    return [
+        replace(policy, evacuation=changed(policy.evacuation, text))
+        if policy.evacuation is not None
+        else policy
+        for policy in policies
+    ]
 
 
 def with_cpus(policy: str | Policy, nr_cpus: int) -> Policy:

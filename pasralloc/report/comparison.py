@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pasralloc.comparison import equal_groups
+from pasralloc.report.freeregions import print_regions, regions_to_json
 from pasralloc.report.strip import strip
 from pasralloc.sim.replay import Result
 from pasralloc.units import format_count, format_pages, format_rate, format_seconds
@@ -65,6 +66,7 @@ def _policy_as_json(result: Result) -> dict[str, Any]:
         },
         "counts": result.counts,
         "counters": result.counters,
+        **regions_to_json(result),
         "used_pages": {"start": result.used_start.tolist(), "end": result.used_end.tolist()},
         "managed_pages": result.managed.tolist(),
         "events_per_second": result.events_per_second,
@@ -173,6 +175,7 @@ def print_comparison(console: Console, quality: dict[str, Any], results: Sequenc
     table.add_row("as traced", "", "", "", "", "", "", fallbacks, "", style="dim")
     console.print(table)
     print_counters(console, results)
+    print_regions(console, results)
     print_strips(console, results)
     for names in equal_groups(results):
         console.print(f"Equal on this input: {' and '.join(names)} come out the same.")

@@ -11,7 +11,13 @@ BARS = "▁▂▃▄▅▆▇█"
 ASCII = "12345678"
 
 
-def sparkline(values: Sequence[float], width: int = 40, *, ascii_only: bool = False) -> str:
+def sparkline(
+    values: Sequence[float],
+    width: int = 40,
+    *,
+    ascii_only: bool = False,
+    bounds: tuple[float, float] | None = None,
+) -> str:
     """Draw a curve with one character per value, or per mean of neighbours if there are more than *width*.
 
     Parameters
@@ -22,6 +28,8 @@ def sparkline(values: Sequence[float], width: int = 40, *, ascii_only: bool = Fa
         Most characters to use.
     ascii_only : bool, default False
         Digits instead of bars.
+    bounds : (float, float), optional
+        What the lowest and the highest bar stand for; by default 0 and the highest mean.
 
     Returns
     -------
@@ -37,5 +45,6 @@ def sparkline(values: Sequence[float], width: int = 40, *, ascii_only: bool = Fa
     levels = ASCII if ascii_only else BARS
     edges = np.linspace(0, len(values), min(len(values), width) + 1).astype(int)
     means = [float(np.mean(values[a:b])) for a, b in itertools.pairwise(edges)]
-    most = max(means) or 1.0
-    return "".join(levels[min(max(int(np.ceil(8 * mean / most)) - 1, 0), 7)] for mean in means)
+    low, high = bounds if bounds is not None else (0.0, max(means))
+    scale = 8 / ((high - low) or 1.0)
+    return "".join(levels[min(max(int(np.ceil(scale * (mean - low))) - 1, 0), 7)] for mean in means)

@@ -11,13 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pasralloc._core.memorybase import MemoryZone
+from pasralloc._core.records import HELD_DTYPE
+from pasralloc._core.replayer import Replayer
 from pasralloc._core.zoneobject import Zone
 from pasralloc.machine.machine import Machine
 from pasralloc.machine.ranges import BLOCK_PAGES, Range, join, subtract, total
 from pasralloc.machine.regions import regular, span_of
 from pasralloc.policy.presets import Policy
+from pasralloc.sim.held import held_of
 from pasralloc.sim.plan import pieces_of
 from pasralloc.sim.simulation import Simulation
+from pasralloc.sim.zonememory import ZoneMemory
+from pasralloc.trace.migratetypes import Numbering
 from pasralloc.trace.pageclasses import ABSENT, FREE
 from pasralloc.trace.startmap import StartMap
 from pasralloc.trace.trace import Trace
@@ -34,7 +39,7 @@ class Ground:
 
     Attributes
     ----------
-    memory : Zone or Simulation
+    memory : Zone, ZoneMemory or Simulation
     zones : tuple of Zone or MemoryZone
         Those of the memory, in ascending order of address.
     cpu_nodes : list of int or None
@@ -47,15 +52,30 @@ class Ground:
         Pages of the memory: those that a zone spans, or that a machine has.
     """
 
-    memory: Zone | Simulation
+    memory: Zone | ZoneMemory | Simulation
     zones: tuple[Zone | MemoryZone, ...]
     cpu_nodes: list[int] | None
     first_regions: list[int]
     nr_regions: int
     nr_pages: int
 
-    def _by_region(self, tables: Iterable[NDArray[np.uint32]]) -> NDArray[np.uint32]:
-        whole = np.zeros(self.nr_regions, np.uint32)
+    def replayer(
+        self, nr_pages: int, numbering: Numbering, *, free_on_batched: bool = False
+    ) -> Replayer:
+        """Make this the memory of a replay of traced pages from 0 on."""
+        around = self.memory if isinstance(self.memory, ZoneMemory) else None
+        return Replayer(
+            self.memory if around is None else self.zones[0],
+            nr_pages,
+            numbering.for_zone(self.zones[0]),
+            free_on_batched=free_on_batched,
+            cpu_nodes=self.cpu_nodes,
+            first_regions=self.first_regions,
+            around=around,
+        )
+
+    def _by_region(self, tables: Iterable[NDArray[Any]], dtype: Any = np.uint32) -> NDArray[Any]:
+        whole = np.zeros(self.nr_regions, dtype)
         for first, table in zip(self.first_regions, tables, strict=True):
             whole[first : first + len(table)] = table
         return whole
@@ -71,6 +91,11 @@ class Ground:
         return self._by_region(zone.region_managed - zone.region_nr_free for zone in self.zones)
 
     @property
+    def held(self) -> NDArray[np.void]:
+        """What the pages in use of each region are."""
+        return self._by_region((held_of(zone) for zone in self.zones), HELD_DTYPE)
+
+    @property
     def nr_extfrag(self) -> int:
         """Fallbacks so far."""
         return sum(zone.nr_extfrag for zone in self.zones)
@@ -82,11 +107,17 @@ class Ground:
         counters = self.memory.counters()
         return {name: counters[name] for name in COUNTERS}
 
+    def evacuations(self) -> dict[str, Any] | None:
+        """Tell what became of the regions that were evacuated; None without a worker that does that."""
+        if isinstance(self.memory, Zone):
+            return None
+        return self.memory.evacuations()
+
     def provenance(self) -> dict[str, Any]:
         """Tell what memory this is; pagesets of True are those that the kernel would give each zone."""
         if isinstance(self.memory, Simulation):
             return {"machine": self.memory.machine.name, "pagesets": True}
-        pagesets = self.memory.pagesets
+        pagesets = self.zones[0].pagesets
         return {
             "machine": None,
             "pagesets": asdict(pagesets) if pagesets is not None else None,
@@ -110,6 +141,11 @@ def check_ground(
         raise ValueError(
             f"policy {policy.name!r} gives every region zones of its own, so it needs a machine,"
             " such as 'generic-16g'"
+        )
+    if policy.hierarchy and policy.evacuation is not None:
+        raise ValueError(
+            f"policy {policy.name!r} cannot evacuate regions: with hierarchy=True every region is the first of a"
+            " zone of its own, which is never evacuated, and pages do not move to other zones"
         )
 
 
@@ -172,17 +208,24 @@ def ground_of_zone(
             f" choose regions of at least {smallest} pages, or less memory"
             + ("" if needed else f" (the trace names pfns up to {trace.end_pfn - 1:#x})")
         )
-    zone = Zone(
-        memory_pages,
-        region_pages=region_pages,
-        absent=start_map.absent_ranges() if start_map is not None else (),
-        placement=policy.placement,
-        kernel=policy.kernel,
-        quirks=policy.quirks,
-        region_allocator=policy.region_allocator,
-        pagesets=policy.pagesets,
-    )
-    return Ground(zone, (zone,), None, [0], zone.nr_regions, memory_pages)
+    options: dict[str, Any] = {
+        "nr_pages": memory_pages,
+        "region_pages": region_pages,
+        "absent": start_map.absent_ranges() if start_map is not None else (),
+        "placement": policy.placement,
+        "kernel": policy.kernel,
+        "quirks": policy.quirks,
+        "region_allocator": policy.region_allocator,
+        "pagesets": policy.pagesets,
+    }
+    zone: Zone | MemoryZone
+    memory: Zone | ZoneMemory
+    if policy.evacuation is None:
+        memory = zone = Zone(**options)
+    else:
+        memory = ZoneMemory(policy.evacuation, **options)
+        (zone,) = memory.zones
+    return Ground(memory, (zone,), None, [0], zone.nr_regions, memory_pages)
 
 
 def _managed_ranges(machine: Machine) -> Iterator[Range]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from pasralloc.sim.ground import (
     ground_of_zone,
     machine_of,
 )
+from pasralloc.sim.held import most_used, regions_by_holder
 from pasralloc.sim.simulation import Simulation
 from pasralloc.trace.pageclasses import CACHE, FREE, MOVABLE, UNMOVABLE
 from pasralloc.trace.startmap import StartMap
@@ -74,6 +75,12 @@ class Result:
         forbade it (once per zone and attempt, so one request may count often); *slow*, requests that found all
         zones below their low watermarks; *walked*, how often a zone was tried in vain for whatever reason;
         *kswapd_runs*. None without a machine.
+    held : ndarray of HELD_DTYPE, shape (nr_regions,)
+        What the pages in use of each region are at the end, as `Simulation.held` tells it. *unmovable* are also
+        pinned pages, which nothing in a trace or a start map tells from others.
+    evacuations : dict, optional
+        What became of the regions that were evacuated, as `Simulation.evacuations` tells it. None if the policy has
+        no evacuation.
     """
 
     policy: Policy
@@ -95,7 +102,48 @@ class Result:
     nr_events: int
     nr_extfrag: int
     provenance: dict[str, Any]
+    held: NDArray[np.void]
     counters: dict[str, int] | None = None
+    evacuations: dict[str, Any] | None = None
+
+    @property
+    def regions_by_holder(self) -> dict[str, int]:
+        """Regions at the end by what holds them: *unmovable*, *movable_many*, *movable_few*, *cached*, *free*."""
+        return regions_by_holder(self.held, self.managed, self.policy)
+
+    @property
+    def most_used(self) -> int:
+        """Pages in use that are few in `regions_by_holder`."""
+        return most_used(self.policy)
+
+    @property
+    def seconds_traced(self) -> float:
+        """Time from the first event to the last."""
+        return (self.last_ns - self.first_ns) / 1e9
+
+    @property
+    def region_empty_seconds(self) -> float:
+        """Completely free regions, integrated over the time of the trace."""
+        return self.empty_mean * self.seconds_traced
+
+    def free_regions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """List how many regions were completely free, and since when.
+
+        Returns
+        -------
+        times_ns, nr_free : ndarray of int64, shape (n,)
+            The first entry is of the first event; each other one is a time at which the number changed.
+        """
+        change = np.where(self.transitions["is_empty"] != 0, 1, -1)
+        times_ns, at = np.unique(self.transitions["time_ns"], return_inverse=True)
+        net = np.bincount(at, change, len(times_ns)).astype(np.int64)
+        times_ns = np.concatenate([[self.first_ns], times_ns])
+        nr_free = int(self.empty_start) + np.concatenate([[0], np.cumsum(net)])
+        # What the first event changed at once was never otherwise.
+        keep = np.append(times_ns[1:] != times_ns[:-1], True)
+        times_ns, nr_free = times_ns[keep], nr_free[keep]
+        keep = np.append(True, nr_free[1:] != nr_free[:-1])
+        return times_ns[keep], nr_free[keep]
 
     @property
     def extfrag_per_million(self) -> float:
@@ -123,6 +171,7 @@ class Result:
             len(self.transitions),
             self.counts["failures"],
             self.used_end.tolist(),
+            self.evacuations["moved"] if self.evacuations is not None else 0,
         )
 
 
@@ -140,7 +189,7 @@ def replay(
     region_pages: int | None = None,
     start: str | None = None,
     memory_pages: int | None = None,
-    at_end: Callable[[Zone | Simulation], object] | None = None,
+    at_end: Callable[[Zone | MemoryZone | Simulation], object] | None = None,
 ) -> Result:
     """Replay the allocations and frees of a trace under an allocator policy.
 
@@ -166,7 +215,8 @@ def replay(
         Pages of memory from pfn 0 on; not of a machine. By default as much as the start map
         covers, else what the trace names, rounded up to whole regions.
     at_end : callable, optional
-        Called with the memory after the last event, which is a `Zone`, or a `Simulation` on a machine.
+        Called with the memory after the last event, which is a `Zone`, a `MemoryZone` if it is evacuated, or a
+        `Simulation` on a machine.
 
     Returns
     -------
@@ -184,7 +234,10 @@ def replay(
 
     Notes
     -----
-    Pages that the start map calls cache are placed like other movable ones. With pagesets an event
+    Pages that the start map calls cache are placed like other movable ones. A policy with an evacuation moves
+    what was requested as movable, and of the start map what it calls movable or cache: cache is moved as well, because
+    the trace says later what becomes of it. The worker runs whenever an event comes with a later time
+    stamp; moves take no time. With pagesets an event
     uses those of its CPU, counted round if there are fewer; pages on them are in use as far as
     regions are concerned, and all are drained before an allocation fails. Deterministic: same input, same
     result but for `seconds`.
@@ -222,13 +275,10 @@ def replay(
             check_fits(start_map, machine)
         ground = ground_of(Simulation(machine, policy))
         nr_named = start_map.nr_pages if start_map is not None else 1
-    replayer = Replayer(
-        ground.memory,
+    replayer = ground.replayer(
         min(max(trace.end_pfn, nr_named), 1 << 31),
-        trace.numbering.for_zone(ground.zones[0]),
+        trace.numbering,
         free_on_batched=trace.has_batched_frees_only,
-        cpu_nodes=ground.cpu_nodes,
-        first_regions=ground.first_regions,
     )
     if start_map is not None:
         _seed(replayer, ground.zones[0], start_map, start == "booted")
@@ -242,7 +292,7 @@ def replay(
     counters = ground.counters()
     outcome = replayer.result()
     if at_end is not None:
-        at_end(ground.memory)
+        at_end(ground.memory if isinstance(ground.memory, Simulation) else ground.zones[0])
     return Result(
         policy=policy,
         counts=dict(outcome.pop("counts")),
@@ -263,12 +313,15 @@ def replay(
             "quirks": policy.quirks,
             "region_allocator": policy.region_allocator,
             "hierarchy": policy.hierarchy,
+            "evacuation": asdict(policy.evacuation) if policy.evacuation is not None else None,
             **ground.provenance(),
             "region_pages": region_pages,
             "start": start,
             "memory_pages": ground.nr_pages,
             "digest": ground.memory.digest(),
         },
+        held=ground.held,
+        evacuations=ground.evacuations() if policy.evacuation is not None else None,
         counters=(
             {name: nr - before[name] for name, nr in counters.items()}
             if counters is not None and before is not None

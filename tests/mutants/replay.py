@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 ZONE = "tests/test_replay.py"
 MODEL = "tests/test_replay_machine_model.py"
 MACHINE = "tests/test_replay_machine.py"
+EVACUATION = "tests/test_replay_evacuation.py"
 
 MUTANTS = [
     Mutant(
@@ -53,8 +54,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/replayplaces.pyx",
-        "    if r.memory.vmstat_at_ns != due:",
-        "    if False:",
+        "    if m.vmstat_at_ns != due or m.evac",
+        "    if m.evac",
         "regions that a decay of pagesets empties are missed",
         MACHINE,
     ),
@@ -99,5 +100,68 @@ MUTANTS = [
         "(FREE,))",
         "absent memory must have a place on the machine",
         MACHINE,
+    ),
+    Mutant(
+        "_core/replayplaces.pyx",
+        "    give_place(r, owner - 1, name_of_pfn(r, new_pfn))\n",
+        "    r.names[owner - 1] = name_of_pfn(r, new_pfn)\n",
+        "a block that was moved is found once, but not by its next move",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replayplaces.pyx",
+        "owner == 0 or r.names[owner - 1] != old:",
+        "owner == 0:",
+        "a block of somebody else takes the name of one that lay there before",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replayplaces.pyx",
+        " or m.evacuation.nr_tried != nr_tried:",
+        ":",
+        "regions that the worker empties on a machine are missed",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replay.pyx",
+        "        give_place(r, head + i, name + <pasr_idx_t> i)\n",
+        "        r.names[head + i] = name + <pasr_idx_t> i\n",
+        "pieces of a block are not followed when they are moved",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replay.pyx",
+        "            if has_place:\n                give_place(r, page, name_of_pfn(r, <int64_t> page))\n",
+        "            if has_place:\n                r.names[page] = name_of_pfn(r, <int64_t> page)\n",
+        "pages that were in use before the trace are not followed",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replay.pyx",
+        "            give_place(r, i, name)\n",
+        "            r.names[i] = name\n",
+        "pages that were placed anew before the trace are not followed",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replay.pyx",
+        "        if is_clocked:\n            give_place(r, page, name)\n",
+        "        if on_machine:\n            give_place(r, page, name)\n",
+        "in one zone blocks are not followed",
+        EVACUATION,
+    ),
+    Mutant(
+        "_core/replayer.pyx",
+        "                    m.sink, m.sink_context = sink, context\n",
+        "                    pass\n",
+        "moves are told to a replay that may be gone",
+        EVACUATION,
+    ),
+    Mutant(
+        "sim/held.py",
+        "(used <= most)",
+        "(used < most)",
+        "a region with just as many pages as an evacuation takes on counts as none",
+        EVACUATION,
     ),
 ]
