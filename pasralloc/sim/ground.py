@@ -180,6 +180,7 @@ def ground_of_zone(
         kernel=policy.kernel,
         quirks=policy.quirks,
         region_allocator=policy.region_allocator,
+        grouping=policy.grouping,
         pagesets=policy.pagesets,
     )
     return Ground(zone, (zone,), None, [0], zone.nr_regions, memory_pages)

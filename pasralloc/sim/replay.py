@@ -262,6 +262,7 @@ def replay(
             "kernel": policy.kernel,
             "quirks": policy.quirks,
             "region_allocator": policy.region_allocator,
+            "grouping": policy.grouping,
             "hierarchy": policy.hierarchy,
             **ground.provenance(),
             "region_pages": region_pages,
