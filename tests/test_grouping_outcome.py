@@ -65,12 +65,14 @@ def test_each_statement_can_fail(outcome, at, column, value, statement):
 def test_what_is_counted():
     """Pages in use by the type that was asked for, and the regions that they lie in, zone by zone."""
     sim = pa.Simulation("phone-8g", "sorted", pagesets=False)
-    assert grouping._held(sim) == (0, 0)
+    assert grouping._held(sim) == (0, 0, 0)
     sim.alloc_batch(np.zeros(10, np.uint8))
-    assert grouping._held(sim) == (0, 0)
+    assert grouping._held(sim) == (0, 0, 0)
     pfns = [sim.alloc(3, "unmovable"), sim.alloc(0, "reclaimable")]
     zone = sim.zone_of(pfns[0])
     start = int(zone.region_start_pfn[3])
     sim.take_range(start - 1, 2, "unmovable")
     held = {sim.zone_of(pfn).region_of(pfn) for pfn in pfns}
-    assert grouping._held(sim) == (8 + 1 + 2, len(held | {2, 3}))
+    counts = sum(zone.pageblock_counts()[[0, 2]].sum() for zone in sim.zones)
+    assert counts == 4, "both have taken two pageblocks, and take_range none"
+    assert grouping._held(sim) == (8 + 1 + 2, 4, len(held | {2, 3}))

@@ -58,7 +58,7 @@ def run(
     outcome : Outcome
         *ours* has a table per load. A row tells the kernel generation, the region allocator and grouping; how many pages
         are unmovable or reclaimable and in use at the end, all pagesets drained, and in how many regions; the
-        regions that are completely free, and those that are once every region was evacuated, the highest first; and
+        pageblocks of these types; the regions that are completely free, and those that are once every region was evacuated, the highest first; and
         the fallback events. Published is the wish alone, to-do 4 of v2: "unmovable and non-reclaimable allocations
         are contained within least no. of memory regions".
 
@@ -115,12 +115,13 @@ def _row(
         for part in load:
             part.run(sim)
     sim.drain()
-    nr_pages, nr_holding = _held(sim)
+    nr_pages, nr_pageblocks, nr_holding = _held(sim)
     row = {
         "kernel": kernel,
         "region_allocator": region_allocator or "-",
         "grouping": grouping or "-",
         "pages": nr_pages,
+        "pageblocks": nr_pageblocks,
         "regions": nr_holding,
         "free": sim.nr_free_regions(),
         "fallbacks": sum(zone.nr_extfrag for zone in sim.zones),
@@ -133,9 +134,9 @@ def _row(
     return row | {"free_evacuated": sim.nr_free_regions()}
 
 
-def _held(sim: Simulation) -> tuple[int, int]:
-    """Pages in use that are unmovable or reclaimable, and regions that hold any."""
-    nr_pages = nr_regions = 0
+def _held(sim: Simulation) -> tuple[int, int, int]:
+    """Pages in use that are unmovable or reclaimable, pageblocks of these types, and regions that hold such pages."""
+    nr_pages = nr_pageblocks = nr_regions = 0
     for zone in sim.zones:
         numbers = [zone.migratetypes.index(name) for name in ("unmovable", "reclaimable")]
         blocks = zone.blocks()
@@ -143,7 +144,8 @@ def _held(sim: Simulation) -> tuple[int, int]:
         nr_pages += int((1 << blocks["order"].astype(np.int64)).sum())
         at = np.searchsorted(zone.region_start_pfn, blocks["pfn"], "right")
         nr_regions += len(np.unique(at))
-    return nr_pages, nr_regions
+        nr_pageblocks += int(zone.pageblock_counts()[numbers].sum())
+    return nr_pages, nr_pageblocks, nr_regions
 
 
 def _checks(ours: dict[str, list[dict[str, Any]]]) -> dict[str, bool]:
