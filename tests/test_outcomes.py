@@ -428,7 +428,7 @@ class TestCommands:
         names = [line.split()[0] for line in done.stdout.splitlines()]
         assert names == [
             *("pagetest", "hierarchy", "ebizzy", "watermarks"),
-            *("zone-fragmentation", "compaction", "region-search"),
+            *("zone-fragmentation", "compaction", "grouping", "region-search"),
         ]
 
     @pytest.mark.parametrize("name", ["pagetest", "hierarchy", "watermarks", "region-search"])

@@ -23,6 +23,7 @@ def description(rng):
         "kernel": rng.choice(["6.12", "3.9"]),
         "pageblock_order": rng.choice([5, 9, 10]),
         "region_allocator": rng.choice([None, "when-dry", "lowest-first"]),
+        "grouping": rng.choice([None, "by-region"]),
         "pagesets": pa.Pagesets(batch=rng.choice([8, 63]), high=200, by_region=rng.random() < 0.5),
     }
 

@@ -305,6 +305,8 @@ class TestSnapshots:
         ("region_allocator", "when-wet", "did you mean 'when-dry'"),
         ("reclaim", "high-first", "did you mean 'high-region-first'"),
         ("region_allocator", "when-dry", "needs lists in region order"),
+        ("grouping", "by-regon", "did you mean 'by-region'"),
+        ("grouping", "by-region", "grouping needs lists in region order, got placement='linux'"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(field, value, why):
@@ -313,7 +315,7 @@ def test_a_policy_that_cannot_be_is_refused(field, value, why):
 
 
 def test_policies_know_what_zones_know():
-    for name in ("placement", "kernel", "quirks", "region_allocator"):
+    for name in ("placement", "kernel", "quirks", "region_allocator", "grouping"):
         with pytest.raises(ValueError, match=f"{name} must be one of") as error:
             pa.Zone(4096, region_pages=1024, **{name: "x"})
         told = str(error.value).partition(" one of ")[2].partition(", got")[0].split(", ")

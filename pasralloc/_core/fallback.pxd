@@ -14,6 +14,7 @@ ctypedef enum stage_t:
 
 cdef uint64_t nr_free_of(const pasr_zone_t *z, uint32_t migratetype) noexcept nogil
 cdef int64_t cma_balance(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil
+cdef int64_t grouped_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil
 cdef int64_t fallback_take(
     pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags, stage_t *stage
 ) noexcept nogil

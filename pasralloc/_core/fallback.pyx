@@ -10,14 +10,16 @@ None of this is a hot path, so the mode of the zone is looked up at run time.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from pasralloc._core.freelist cimport idx_of_node, list_remove, region_of
+from pasralloc._core.bits cimport lowest_bit
+from pasralloc._core.freelist cimport idx_of_node, list_first_of, list_remove, region_of
 from pasralloc._core.ranges cimport zone_move_freepages
 from pasralloc._core.types cimport (
     PASR_ALLOC_NOFRAGMENT, PASR_ALLOCATED, PASR_CMA, PASR_ENOMEM, PASR_FREE, PASR_ISOLATE, PASR_MODE_PARKING,
-    PASR_NR_EXTFRAG, PASR_NR_PAGE_ORDERS, PASR_RESERVE, PASR_RULES_CLAIM, pasr_block_t, pasr_extfrag_t, pasr_idx_t,
+    PASR_NIL, PASR_NR_EXTFRAG, PASR_NR_PAGE_ORDERS, PASR_NR_PCPTYPES, PASR_RESERVE, PASR_RULES_CLAIM, pasr_block_t,
+    pasr_extfrag_t, pasr_freelist_t, pasr_idx_t,
 )
 from pasralloc._core.zone cimport (
-    pageblock_type, retype_pageblocks, zone_block_of, zone_expand, zone_take, zone_take_smallest,
+    nr_region_words, pageblock_type, retype_pageblocks, zone_block_of, zone_expand, zone_take, zone_take_smallest,
 )
 
 
@@ -76,6 +78,80 @@ cdef inline void unlist(pasr_zone_t *z, pasr_idx_t idx, uint32_t *region) noexce
     list_remove(z, idx, block.order, block.migratetype, region[0], z.mode)
 
 
+cdef void claim_whole(
+    pasr_zone_t *z, pasr_idx_t idx, uint32_t order, uint32_t high, uint32_t migratetype
+) noexcept nogil:
+    """Make all pageblocks of a free block ours, of at least their order, and allocate its first pages."""
+    cdef uint32_t region = 0
+    unlist(z, idx, &region)
+    retype_pageblocks(z, idx, high, migratetype)
+    zone_expand(z, idx, order, high, migratetype, migratetype, region, z.mode)
+
+
+cdef inline bint holds_group(const pasr_zone_t *z, uint32_t region) noexcept nogil:
+    """Whether a region has a pageblock whose pages can be asked for and not be moved at will."""
+    cdef uint32_t at = (z.region_ends[region - 1] if region != 0 else z.first) >> z.pageblock_order
+    cdef uint32_t last = (z.region_ends[region] - 1) >> z.pageblock_order
+    while at <= last:
+        if z.pageblocks[at] < PASR_NR_PCPTYPES and z.pageblocks[at] != z.movable:
+            return True
+        at += 1
+    return False
+
+
+cdef uint32_t lowest_group_region(const pasr_zone_t *z, uint32_t least, uint32_t migratetype) noexcept nogil:
+    """Lowest region where unmovable or reclaimable pageblocks stand beside a block to borrow, or PASR_NIL.
+
+    The blocks that count are those of at least order *least* on the lists of the fallback row.
+    """
+    cdef uint32_t w, i, order
+    cdef uint64_t word
+    for w in range(nr_region_words(z)):
+        word = 0
+        for i in range(z.nr_fallbacks[migratetype]):
+            for order in range(least, PASR_NR_PAGE_ORDERS):
+                word |= z.lists[order][z.fallbacks[migratetype][i]].leaf[w]
+        while word != 0:
+            if holds_group(z, w * 64 + lowest_bit(word)):
+                return w * 64 + lowest_bit(word)
+            word &= word - 1
+    return PASR_NIL
+
+
+cdef int64_t grouped_take(pasr_zone_t *z, uint32_t order, uint32_t migratetype) noexcept nogil:
+    """Allocate from whole pageblocks of other types that lie where there are unmovable or reclaimable ones.
+
+    The idea of S. S. Bhat, "[RFC PATCH v2 00/15][Sorted-buddy] mm: Memory Power
+    Management", linux-mm, 9 April 2013,
+    <20130409214443.4500.44168.stgit@srivatsabhat.in.ibm.com>, to-do 4: the lowest
+    such region, there the largest block, of two the one of the type that the
+    fallback row names first. Its pageblocks become ours even with a region
+    allocator. Needs region order.
+
+    Returns a frame index, or PASR_ENOMEM with the zone unchanged. Cost: a look at the pageblocks of all regions
+    up to the one it finds, of those that have a block that would do.
+    """
+    cdef uint32_t least = max(order, <uint32_t> z.pageblock_order)
+    cdef uint32_t high = PASR_NR_PAGE_ORDERS, region, i, other
+    cdef const pasr_freelist_t *fl
+    cdef pasr_idx_t idx
+    if migratetype == z.movable:
+        return PASR_ENOMEM
+    region = lowest_group_region(z, least, migratetype)
+    if region == PASR_NIL:
+        return PASR_ENOMEM
+    while True:                          # a list holds such a block
+        high -= 1
+        for i in range(z.nr_fallbacks[migratetype]):
+            other = z.fallbacks[migratetype][i]
+            fl = &z.lists[high][other]
+            if fl.runs[region].nr_blocks != 0:
+                idx = idx_of_node(list_first_of(z, fl, high, region), high)
+                claim_whole(z, idx, order, high, migratetype)
+                note(z, idx, order, migratetype, high, other)
+                return idx
+
+
 cdef int64_t claim_block(
     pasr_zone_t *z, uint32_t order, uint32_t high, uint32_t migratetype, uint32_t other
 ) noexcept nogil:
@@ -84,12 +160,9 @@ cdef int64_t claim_block(
     cdef uint64_t nr_pages = <uint64_t> 1 << z.pageblock_order
     cdef uint64_t first = idx & ~(nr_pages - 1), at = first
     cdef uint64_t nr_free = 0, nr_movable = 0, nr_alike = 0
-    cdef uint32_t region = 0
     cdef pasr_block_t block
     if high >= z.pageblock_order:
-        unlist(z, idx, &region)
-        retype_pageblocks(z, idx, high, migratetype)
-        zone_expand(z, idx, order, high, migratetype, migratetype, region, z.mode)
+        claim_whole(z, idx, order, high, migratetype)
         return idx
     # ``boost_watermark()``: types are about to mix, so that reclaim shall free whole pageblocks.
     z.watermark_boost = min(z.watermark_boost + nr_pages, z.boost_max)

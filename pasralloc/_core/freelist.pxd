@@ -310,8 +310,8 @@ cdef inline pasr_run_t list_move_run(
 
 
 cdef inline pasr_idx_t list_first_of(
-    const pasr_zone_t *z, const pasr_freelist_t *fl, uint32_t region
+    const pasr_zone_t *z, const pasr_freelist_t *fl, uint32_t order, uint32_t region
 ) noexcept nogil:
-    """First node of *region*, which must have blocks, on a region-sorted list of the largest order."""
+    """First node of *region*, which must have blocks, on a region-sorted list of *order*."""
     cdef int32_t lower = regionmap_prev(fl.root, fl.leaf, region)
-    return fl.head if lower < 0 else z.top_links[fl.runs[lower].last].next
+    return fl.head if lower < 0 else links_of(z, order)[fl.runs[lower].last].next

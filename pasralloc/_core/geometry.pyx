@@ -26,6 +26,7 @@ REGION_ALLOCATORS = {
     "when-dry": PASR_MODE_PARKING,
     "lowest-first": PASR_MODE_PARKING | PASR_MODE_LOWEST,
 }
+GROUPINGS = {None: 0, "by-region": 1}
 
 
 cdef int one_of(object value, str name, object choices) except -1:
@@ -36,7 +37,7 @@ cdef int one_of(object value, str name, object choices) except -1:
 
 cdef tuple zone_describe(
     pasr_zone_t *z, object nr_pages, object region_pages, object start_pfn, object placement, object kernel,
-    object quirks, object pageblock_order, object region_allocator, object pagesets, object absent
+    object quirks, object pageblock_order, object region_allocator, object grouping, object pagesets, object absent
 ):
     """Fill the geometry and policy of *z*; TypeError or ValueError names the argument at fault.
 
@@ -48,8 +49,11 @@ cdef tuple zone_describe(
     one_of(kernel, "kernel", tuple(GENERATIONS))
     one_of(quirks, "quirks", QUIRKS)
     one_of(region_allocator, "region_allocator", REGION_ALLOCATORS)
+    one_of(grouping, "grouping", GROUPINGS)
     if region_allocator is not None and placement == "linux":
         raise ValueError("a region_allocator needs lists in region order, got placement='linux'")
+    if grouping is not None and placement == "linux":
+        raise ValueError("grouping needs lists in region order, got placement='linux'")
     memset(z, 0, sizeof(pasr_zone_t))
     if pfn & PASR_TOP_MASK and quirks != "posted":
         raise ValueError(
@@ -67,6 +71,7 @@ cdef tuple zone_describe(
     if quirks == "posted" and region_allocator is not None:
         z.mode |= PASR_MODE_PRESENT
     z.pageblock_order = <uint8_t> as_int(pageblock_order, "pageblock_order", 1, PASR_MAX_PAGE_ORDER)
+    z.grouping = GROUPINGS[grouping]
     generation = GENERATIONS[kernel]
     z.fresh_to_tail = generation.fresh_to_tail
     z.rules = PASR_RULES_CLAIM if generation.claims else PASR_RULES_STEAL

@@ -40,6 +40,7 @@ ctypedef struct geometry_t:
     uint32_t pcp_batch
     uint32_t pcp_high_min
     uint32_t pcp_high_max
+    uint8_t grouping[8]
     uint8_t nr_fallbacks[8]
     uint8_t fallbacks[6][8]
 
@@ -66,7 +67,7 @@ ctypedef struct list_t:
 
 cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
     memset(g, 0, sizeof(geometry_t))
-    memcpy(g.magic, b"PASRZON3", 8)
+    memcpy(g.magic, b"PASRZON4", 8)
     g.base_pfn = z.base_pfn
     g.region_pages = z.region_pages
     g.first = z.first
@@ -82,6 +83,7 @@ cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
     g.pcp_batch = z.pcp_batch
     g.pcp_high_min = z.pcp_high_min
     g.pcp_high_max = z.pcp_high_max
+    g.grouping[0] = z.grouping
     memcpy(g.nr_fallbacks, z.nr_fallbacks, sizeof(z.nr_fallbacks))
     for i in range(PASR_NR_MIGRATETYPES):
         memcpy(g.fallbacks[i], z.fallbacks[i], z.nr_fallbacks[i])

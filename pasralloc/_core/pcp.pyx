@@ -72,7 +72,8 @@ cdef inline uint32_t refill_pages(
     cdef int64_t idx
     while done < nr:
         if stage == OWN and not z.cma_first >> migratetype & 1:
-            if mode & PASR_MODE_PARKING:
+            # Where the lists are dry, others are asked before the region allocator.
+            if mode & PASR_MODE_PARKING and z.nonempty[migratetype] >> order != 0:
                 region_request(z, order, migratetype, mode)
             n = zone_take_bulk(z, order, migratetype, nr - done, pages + done, mode)
             if n != 0:

@@ -63,7 +63,7 @@ cdef void region_offer(pasr_zone_t *z, pasr_idx_t idx) noexcept nogil:
     if run.nr_blocks == fl.nr_blocks or run.nr_blocks << PASR_MAX_PAGE_ORDER != r.nr_free:
         return
     list_move_run(z, fl, &z.parked, region, z.mode)
-    retag(z, list_first_of(z, &z.parked, region), run.nr_blocks, PASR_TAG_PARKED)
+    retag(z, list_first_of(z, &z.parked, PASR_MAX_PAGE_ORDER, region), run.nr_blocks, PASR_TAG_PARKED)
 
 
 cdef bint region_is_parked(const pasr_zone_t *z, uint32_t region) noexcept nogil:
@@ -74,7 +74,7 @@ cdef void region_unpark(pasr_zone_t *z, uint32_t region, uint32_t migratetype) n
     """Put a parked region on the list of *migratetype*; its pageblocks become of that type, too."""
     cdef pasr_freelist_t *fl = &z.lists[<int> PASR_MAX_PAGE_ORDER][migratetype]
     cdef pasr_run_t run = list_move_run(z, &z.parked, fl, region, z.mode)
-    cdef pasr_idx_t node = list_first_of(z, fl, region)
+    cdef pasr_idx_t node = list_first_of(z, fl, PASR_MAX_PAGE_ORDER, region)
     z.nonempty[migratetype] |= <uint32_t> 1 << PASR_MAX_PAGE_ORDER
     retag(z, node, run.nr_blocks, tag_free(PASR_MAX_PAGE_ORDER, migratetype))
     while run.nr_blocks != 0:

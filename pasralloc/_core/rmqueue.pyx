@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from pasralloc._core.fallback cimport OWN, cma_balance, fallback_take
+from pasralloc._core.fallback cimport OWN, cma_balance, fallback_take, grouped_take
 from pasralloc._core.region_alloc cimport region_request
 from pasralloc._core.reserves cimport highatomic_reserve
 from pasralloc._core.types cimport (
@@ -15,13 +15,17 @@ from pasralloc._core.zone cimport pageblock_type, pfn_of, set_tag, zone_give, zo
 cdef inline int64_t take(
     pasr_zone_t *z, uint32_t order, uint32_t migratetype, uint32_t flags, stage_t *stage, int mode
 ) noexcept nogil:
-    """``__rmqueue()``: own lists, the region allocator, then what the generation's fallback rules find."""
+    """``__rmqueue()``: own lists, grouping, the region allocator, then what the generation's fallback rules find."""
     cdef int64_t idx
     if z.cma_first >> migratetype & 1:
         idx = cma_balance(z, order, migratetype)
         if idx >= 0:
             return idx
     if stage[0] == OWN:
+        if z.nonempty[migratetype] >> order == 0 and z.grouping:
+            idx = grouped_take(z, order, migratetype)
+            if idx >= 0:
+                return idx
         if mode & PASR_MODE_PARKING:
             region_request(z, order, migratetype, mode)
         idx = zone_take_smallest(z, order, migratetype, migratetype, mode)

@@ -165,6 +165,7 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint8_t movable
         uint8_t reclaimable
         uint8_t cma_first
+        uint8_t grouping
         uint8_t nr_fallbacks[6]
         uint8_t fallbacks[6][6]
         uint32_t nonempty[6]

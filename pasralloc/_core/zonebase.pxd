@@ -19,6 +19,7 @@ cdef class ZoneBase:
     cdef readonly str kernel
     cdef readonly str quirks
     cdef readonly object region_allocator
+    cdef readonly object grouping
     cdef readonly object pagesets
 
     cdef inline int refuse_if_busy(self) except -1:

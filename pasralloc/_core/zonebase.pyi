@@ -20,6 +20,8 @@ class ZoneBase:
     @property
     def region_allocator(self) -> str | None: ...
     @property
+    def grouping(self) -> str | None: ...
+    @property
     def pagesets(self) -> Pagesets | None: ...
     @property
     def migratetypes(self) -> tuple[str, ...]: ...
@@ -35,6 +37,7 @@ class ZoneBase:
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
         region_allocator: str | None = None,
+        grouping: str | None = None,
         pagesets: Pagesets | None = None,
         buffer: Buffer | None = None,
     ) -> ZoneBase: ...
@@ -50,6 +53,7 @@ class ZoneBase:
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
         region_allocator: str | None = None,
+        grouping: str | None = None,
         pagesets: Pagesets | None = None,
     ) -> int: ...
     @property

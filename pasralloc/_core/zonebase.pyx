@@ -37,7 +37,7 @@ from pasralloc.sizing import Pageset
 
 OPTIONS = (
     "region_pages", "start_pfn", "absent", "placement", "kernel", "quirks", "pageblock_order", "region_allocator",
-    "pagesets", "buffer")
+    "grouping", "pagesets", "buffer")
 
 # By enum pasr_state.
 cdef tuple STATES = ("absent", "free", "allocated", "pcp")
@@ -48,7 +48,7 @@ cdef class ZoneBase:
 
     def __cinit__(
         self, nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12",
-        quirks="fixed", pageblock_order=9, region_allocator=None, pagesets=None, buffer=None, **others,
+        quirks="fixed", pageblock_order=9, region_allocator=None, grouping=None, pagesets=None, buffer=None, **others,
     ):
         cdef int64_t pfn, nr
         cdef uint32_t region
@@ -56,7 +56,7 @@ cdef class ZoneBase:
             raise TypeError(unknown("option of a zone", name, OPTIONS))
         present, region_ends = zone_describe(
             &self.c, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator,
-            pagesets, absent)
+            grouping, pagesets, absent)
         self.arena = Arena.create(zone_bind(&self.c, NULL), buffer)
         zone_bind(&self.c, self.arena.memory)
         for region, end in enumerate(region_ends):
@@ -66,6 +66,7 @@ cdef class ZoneBase:
         self.kernel = kernel
         self.quirks = quirks
         self.region_allocator = region_allocator
+        self.grouping = grouping
         self.pagesets = pagesets
         self.migratetypes = GENERATIONS[kernel].migratetypes
         self.numbers = {name: i for i, name in enumerate(self.migratetypes[:PASR_NR_PCPTYPES])}
@@ -80,7 +81,7 @@ cdef class ZoneBase:
     @staticmethod
     def buffer_size(
         nr_pages, *, region_pages, start_pfn=0, absent=(), placement="sorted", kernel="6.12", quirks="fixed",
-        pageblock_order=9, region_allocator=None, pagesets=None,
+        pageblock_order=9, region_allocator=None, grouping=None, pagesets=None,
     ):
         """Bytes that the `buffer` of a zone of this description must hold.
 
@@ -89,7 +90,7 @@ cdef class ZoneBase:
         cdef pasr_zone_t z
         zone_describe(
             &z, nr_pages, region_pages, start_pfn, placement, kernel, quirks, pageblock_order, region_allocator,
-            pagesets, absent)
+            grouping, pagesets, absent)
         return zone_bind(&z, NULL)
 
     cdef void forget_changes(self) noexcept:
@@ -485,6 +486,7 @@ cdef class ZoneBase:
 
     def __repr__(self):
         more = f", region_allocator={self.region_allocator!r}" if self.region_allocator is not None else ""
+        more += f", grouping={self.grouping!r}" if self.grouping is not None else ""
         more += f", pagesets={self.pagesets!r}" if self.pagesets is not None else ""
         sizes = self.c.region_pages or "different sizes"
         return (

@@ -27,6 +27,7 @@ class Zone(ZonePagesets):
         quirks: str = "fixed",
         pageblock_order: SupportsIndex = 9,
         region_allocator: str | None = None,
+        grouping: str | None = None,
         pagesets: Pagesets | None = None,
         buffer: Buffer | None = None,
     ) -> Zone: ...

@@ -27,7 +27,7 @@ cdef enum:
 @cython.final
 cdef class Zone(ZonePagesets):
     """Zone(nr_pages, *, region_pages, start_pfn=0, absent=(), placement='sorted', kernel='6.12', \
-quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=None)\n--\n\n
+quirks='fixed', pageblock_order=9, region_allocator=None, grouping=None, pagesets=None, buffer=None)\n--\n\n
     A contiguous span of physical pages under one buddy allocator.
 
     Free lists are kept per order and migratetype. All pageblocks start as
@@ -84,6 +84,14 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
         "lowest-first" a parked region counts as if it were on the list. Needs
         lists in region order. CMA, isolated, RESERVE and HIGHATOMIC memory is
         never parked.
+    grouping : {None, "by-region"}
+        "by-region" keeps unmovable and reclaimable memory in few regions: a
+        request of either type whose own lists are dry takes whole pageblocks, for good, of the
+        lowest region that has both pageblocks of these two types and a free block of at least a
+        pageblock of another type that it may borrow from; there the largest. Only if no region has
+        both is a region allocator asked, and do the rules of the generation
+        apply. With a region allocator a region can so come to hold pageblocks of
+        several types; it parks when all of it is free on one list. Needs lists in region order.
     pagesets : Pagesets, optional
         Per-CPU pagesets. A block on one is neither free nor allocated: it is
         missing from all counts of free pages, and its region is not completely
@@ -105,7 +113,7 @@ quirks='fixed', pageblock_order=9, region_allocator=None, pagesets=None, buffer=
 
     Attributes
     ----------
-    placement, kernel, quirks, region_allocator, pagesets
+    placement, kernel, quirks, region_allocator, grouping, pagesets
         As given.
     migratetypes : tuple of str
         Names of the migratetypes; the position of a name is its number.

@@ -19,6 +19,7 @@ OUTCOMES = {
     "watermarks": ("watermarks", "watermarks of the machine of v3 and v4"),
     "zone-fragmentation": ("zonefragmentation", "zones inside regions beside regions beside zones"),
     "compaction": ("compaction", "Linux's own compaction beside evacuation: opposite directions"),
+    "grouping": ("grouping", "unmovable and reclaimable memory in few regions (to-do 4 of v2)"),
     "region-search": ("regionsearch", "the search for the region before another one (v3)"),
 }
 

@@ -14,6 +14,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "kernel": ("6.12", "3.9"),
     "quirks": ("fixed", "posted"),
     "region_allocator": (None, "when-dry", "lowest-first"),
+    "grouping": (None, "by-region"),
     "hierarchy": (False, True),
     "reclaim": ("region-blind", "high-region-first"),
 }
@@ -36,6 +37,9 @@ class Policy:
         sorted-buddy series; see `pasralloc.Zone`.
     region_allocator : {None, "when-dry", "lowest-first"}
         Whether and when completely free regions leave the lists.
+    grouping : {None, "by-region"}
+        Whether unmovable and reclaimable requests whose lists are dry look first for whole pageblocks in regions that
+        hold such memory already; see `pasralloc.Zone`.
     pagesets : Pagesets, optional
         Per-CPU pagesets in front of the zone of a replay; none by default. A simulation has
         those of its machine.
@@ -66,6 +70,7 @@ class Policy:
     kernel: str = "6.12"
     quirks: str = "fixed"
     region_allocator: str | None = None
+    grouping: str | None = None
     pagesets: Pagesets | None = None
     hierarchy: bool = False
     reclaim: str = "region-blind"
@@ -79,6 +84,8 @@ class Policy:
         ]
         if self.region_allocator is not None and self.placement == "linux":
             problems.append("a region_allocator needs lists in region order, got placement='linux'")
+        if self.grouping is not None and self.placement == "linux":
+            problems.append("grouping needs lists in region order, got placement='linux'")
         if not isinstance(self.evacuation, Evacuation | None):
             problems.append(f"evacuation must be an Evacuation or None, got {self.evacuation!r}")
         if problems:

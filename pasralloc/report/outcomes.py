@@ -24,7 +24,8 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         "hierarchy": _print_hierarchy,
         "ebizzy": print_ebizzy,
         "zone-fragmentation": _print_designs,
-        "compaction": _print_steps,
+        "compaction": _print_rows,
+        "grouping": _print_rows,
     }.get(outcome.outcome, _print_pairs)
     printer(console, outcome)
     for check, holds in outcome.checks.items():
@@ -78,14 +79,14 @@ def _print_hierarchy(console: Console, outcome: Outcome) -> None:
     )
 
 
-def _print_steps(console: Console, outcome: Outcome) -> None:
-    """One table for each sequence of steps; columns are what is known after a step."""
-    for name, steps in outcome.ours.items():
+def _print_rows(console: Console, outcome: Outcome) -> None:
+    """One table for each list of rows; columns are what a row tells."""
+    for name, rows in outcome.ours.items():
         table = Table(title=name, title_justify="left", box=SIMPLE_HEAD)
-        for column in steps[0]:
+        for column in rows[0]:
             table.add_column(column.replace("_", " "), justify="right")
-        for step in steps:
-            table.add_row(*[f"{v:,}" if isinstance(v, int) else str(v) for v in step.values()])
+        for row in rows:
+            table.add_row(*[f"{v:,}" if isinstance(v, int) else str(v) for v in row.values()])
         console.print(table)
 
 

@@ -216,6 +216,7 @@ def ground_of_zone(
         "kernel": policy.kernel,
         "quirks": policy.quirks,
         "region_allocator": policy.region_allocator,
+        "grouping": policy.grouping,
         "pagesets": policy.pagesets,
     }
     zone: Zone | MemoryZone

@@ -138,6 +138,7 @@ def plans_of(
                     "quirks": policy.quirks,
                     "pageblock_order": machine.pageblock_order,
                     "region_allocator": policy.region_allocator,
+                    "grouping": policy.grouping,
                     "pagesets": chosen,
                 },
                 nid=span.nid,

@@ -312,6 +312,7 @@ def replay(
             "kernel": policy.kernel,
             "quirks": policy.quirks,
             "region_allocator": policy.region_allocator,
+            "grouping": policy.grouping,
             "hierarchy": policy.hierarchy,
             "evacuation": asdict(policy.evacuation) if policy.evacuation is not None else None,
             **ground.provenance(),

@@ -92,6 +92,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         region_allocator=None
         if placement == "linux"
         else draw(st.sampled_from([None, "when-dry", "lowest-first"])),
+        grouping=None if placement == "linux" else draw(st.sampled_from([None, "by-region"])),
         hierarchy=draw(st.booleans()),
         reclaim=draw(st.sampled_from(["region-blind", "high-region-first"])),
         evacuation=draw(st.one_of(evacuations, evacuations, st.none())),

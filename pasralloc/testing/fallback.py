@@ -20,6 +20,43 @@ def borrow(model: ZoneModel, order: int, wanted: str, flags: int, stage: list[st
     return steal(model, order, wanted)
 
 
+def gather(model: ZoneModel, order: int, wanted: str) -> int:
+    """Whole pageblocks for a type whose lists are dry, from regions that hold unmovable or reclaimable ones."""
+    is_dry = not any(model.lists[high, wanted] for high in ORDERS[order:])
+    if model.grouping is None or wanted == "movable" or not is_dry:
+        raise OutOfMemory(order, wanted)
+    nr = model.pageblock_pages
+    of_the_group = [
+        number for number, name in model.pageblocks.items() if name in ("unmovable", "reclaimable")
+    ]
+    regions = {
+        model.region_of(pfn)
+        for number in of_the_group
+        for pfn in range(max(number * nr, model.start_pfn), min((number + 1) * nr, model.end_pfn))
+    }
+    # The lowest region, the largest block, the first type of the row, the first of its list.
+    found = min(
+        (
+            (model.region_of(pfn), -high, i, at)
+            for i, other in enumerate(model.generation.fallbacks[wanted])
+            for high in ORDERS[order:]
+            if 1 << high >= nr
+            for at, pfn in enumerate(model.lists[high, other])
+            if model.region_of(pfn) in regions
+        ),
+        default=None,
+    )
+    if found is None:
+        raise OutOfMemory(order, wanted)
+    _, negative, i, at = found
+    high, other = -negative, model.generation.fallbacks[wanted][i]
+    pfn = model.lists[high, other].pop(at)
+    model.retype(pfn, 1 << high, wanted)
+    model.split(pfn, order, high, wanted)
+    model.note(pfn, order, wanted, high, other)
+    return pfn
+
+
 def steal(model: ZoneModel, order: int, wanted: str) -> int:
     """Linux 3.9: the largest block, and perhaps the free pages of its pageblock."""
     for high in reversed(ORDERS[order:]):

@@ -79,6 +79,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         "absent": absent,
         "placement": placement,
         "region_allocator": draw(st.sampled_from(region_allocators)),
+        "grouping": None if placement == "linux" else draw(st.sampled_from([None, "by-region"])),
         "pagesets": draw(st.none() | pagesets(placement != "linux", kernel == "6.12")),
         "kernel": kernel,
         "quirks": quirks,

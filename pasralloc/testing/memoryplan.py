@@ -85,6 +85,7 @@ def rules_of(machine: Machine, policy: Policy, pagesets: bool | Pagesets) -> lis
             "kernel": policy.kernel,
             "pageblock_order": machine.pageblock_order,
             "region_allocator": policy.region_allocator,
+            "grouping": policy.grouping,
             "pagesets": sized,
         }
     return zones

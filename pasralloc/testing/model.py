@@ -30,8 +30,8 @@ class ZoneModel:
 
     Parameters
     ----------
-    nr_pages, region_pages, start_pfn, absent, placement, kernel, quirks, pageblock_order, region_allocator, pagesets
-        As for `Zone`, and assumed to be valid.
+    nr_pages, **options
+        As for `Zone`, all but *buffer*, and assumed to be valid.
 
     Attributes
     ----------
@@ -67,6 +67,7 @@ class ZoneModel:
         quirks: str = "fixed",
         pageblock_order: int = 9,
         region_allocator: str | None = None,
+        grouping: str | None = None,
         pagesets: Pagesets | None = None,
     ) -> None:
         self.start_pfn = start_pfn
@@ -88,7 +89,7 @@ class ZoneModel:
         # pfn, order, type, fallback order, its type
         self.extfrag: list[tuple[int, int, str, int, str]] = []
         self.allocated: dict[int, tuple[int, str]] = {}
-        self.region_allocator = region_allocator
+        self.region_allocator, self.grouping = region_allocator, grouping
         self.quirks = quirks
         self.parked: dict[int, list[int]] = {}
         holes = {page for hole, nr in absent for page in range(hole, hole + nr)}
@@ -209,7 +210,7 @@ class ZoneModel:
         stage: list[str] | None = None,
         biased: bool | None = None,
     ) -> int:
-        """``__rmqueue()``: own lists, the region allocator, what the rules of the generation find."""
+        """``__rmqueue()``: own lists, grouping, the region allocator, what the rules of the generation find."""
         stage = stage or ["own"]
         attempts: list[Callable[[], int]] = []
         if self.generation.claims:
@@ -217,6 +218,7 @@ class ZoneModel:
             if migratetype == "movable" and cma > (free - self.nr_free_of("isolate")) // 2:
                 attempts.append(lambda: self.take_smallest(order, "cma", migratetype))
         if stage[0] == "own":
+            attempts.append(lambda: fallback.gather(self, order, migratetype))
             if self.region_allocator == "lowest-first":
                 attempts.append(
                     lambda: region_alloc.take_if_lowest(self, order, migratetype, biased)

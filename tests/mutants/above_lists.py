@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import MACHINE, Mutant
 
 FALLBACK = "tests/test_fallback.py"
+GROUPING = "tests/test_grouping.py"
 PARKING = "tests/test_region_alloc.py"
 PAGESETS = "tests/test_pagesets.py tests/test_pagesets_state.py"
 RESERVES = "tests/test_reserves.py"
@@ -93,6 +94,76 @@ MUTANTS = [
         ":",
         "a pageblock is owned after half of it moved, region allocator or not",
         f"{MACHINE} {PARKING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    while at <= last:",
+        "    while at < last:",
+        "the last pageblock of a region does not make it one of the group",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    cdef uint32_t at = (z.region_ends[region - 1] if region != 0 else z.first)",
+        "    cdef uint32_t at = z.first",
+        "pageblocks of lower regions make a region one of the group",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        " < PASR_NR_PCPTYPES and z.pageblocks[at] != z.movable:",
+        " < PASR_NR_PCPTYPES:",
+        "movable pageblocks attract unmovable requests",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "        if z.pageblocks[at] < PASR_NR_PCPTYPES and z",
+        "        if z",
+        "pageblocks of types that cannot be requested attract unmovable requests",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "            for order in range(least, PASR_NR_PAGE_ORDERS):",
+        "            for order in range(least + 1, PASR_NR_PAGE_ORDERS):",
+        "a single pageblock beside the group is not seen",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "    if migratetype == z.movable:\n        return PASR_ENOMEM\n    region",
+        "    region",
+        "movable requests are grouped with what cannot be moved",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/fallback.pyx",
+        "                note(z, idx, order, migratetype, high, other)\n",
+        "",
+        "what grouping takes from another type is not logged",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/rmqueue.pyx",
+        "        if z.nonempty[migratetype] >> order == 0 and z.grouping:",
+        "        if z.grouping:",
+        "grouping takes from others although the own lists have blocks",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/pcp.pyx",
+        "            if mode & PASR_MODE_PARKING and z.nonempty[migratetype] >> order != 0:",
+        "            if mode & PASR_MODE_PARKING:",
+        "a refill of a pageset opens a region before grouping was asked",
+        f"{MACHINE} {GROUPING}",
+    ),
+    Mutant(
+        "_core/image.pyx",
+        "    g.grouping[0] = z.grouping\n",
+        "",
+        "digests and snapshots do not tell whether requests are grouped",
+        f"{GROUPING}",
     ),
     Mutant(
         "_core/ranges.pyx",

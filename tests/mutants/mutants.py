@@ -139,8 +139,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/fallback.pyx",
-        "    if high >= z.pageblock_order:\n        unlist(z, idx, &region)\n        retype_pageblocks(z, idx, high, migratetype)",
-        "    if high >= z.pageblock_order:\n        unlist(z, idx, &region)",
+        "    unlist(z, idx, &region)\n    retype_pageblocks(z, idx, high, migratetype)\n",
+        "    unlist(z, idx, &region)\n",
         "a claimed block of a pageblock or more keeps its type",
         f"{MACHINE} {FALLBACK}",
     ),
@@ -181,8 +181,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/fallback.pyx",
-        "    for i in range(z.nr_fallbacks[migratetype]):",
-        "    for i in range(1, z.nr_fallbacks[migratetype]):",
+        "    cdef uint32_t i, other\n    for i in range(z.nr_fallbacks[migratetype]):",
+        "    cdef uint32_t i, other\n    for i in range(1, z.nr_fallbacks[migratetype]):",
         "the first type of a fallback row is skipped",
         f"{MACHINE} {FALLBACK}",
     ),

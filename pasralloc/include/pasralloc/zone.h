@@ -149,6 +149,7 @@ typedef struct pasr_zone {
     uint8_t movable;                  /* numbers of these migratetypes */
     uint8_t reclaimable;
     uint8_t cma_first;                /* bit t: a request of type t may have to take from CMA pageblocks first */
+    uint8_t grouping;                 /* dry lists of types that cannot be moved look first where there are such pages */
     uint8_t nr_fallbacks[PASR_NR_MIGRATETYPES];
     uint8_t fallbacks[PASR_NR_MIGRATETYPES][PASR_NR_MIGRATETYPES];  /* types to borrow from, in order */
     uint32_t nonempty[PASR_NR_MIGRATETYPES];  /* bit o: the list of order o is not empty */
