@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from pasralloc.outcomes.published import CURVES
-from pasralloc.report.plots import Curve, plot_curves
+from pasralloc.report.plots import Curve, check_picture, plot_curves
 
 PAIRS = [Curve(name, curve, curve[::-1], 12.5) for name, curve in list(CURVES.items())[:3]]
 
@@ -29,7 +29,16 @@ def test_a_format_that_does_not_exist_is_refused(tmp_path):
         plot_curves(PAIRS, tmp_path / "curves.xyz")
 
 
+@pytest.mark.parametrize("name", ["curves.xyz", "curves", "nowhere/curves.svg"])
+def test_what_cannot_be_drawn_is_refused_before_minutes_are_spent(tmp_path, name):
+    pytest.importorskip("matplotlib")
+    with pytest.raises((ValueError, FileNotFoundError), match="picture"):
+        check_picture(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    check_picture(tmp_path / "curves.svg")
+
+
 def test_without_matplotlib_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(RuntimeError, match="extra 'plot'"):
         plot_curves(PAIRS, tmp_path / "curves.svg")

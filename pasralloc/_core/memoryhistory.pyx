@@ -123,7 +123,9 @@ cdef class MemoryHistory(MemoryBase):
         cdef moment_t then
         nr_moves, nr_reclaimed = since
         then.nr_moves = <uint64_t> as_int(nr_moves, "since[0]", 0, <int64_t> self.c.nr_moves)
-        then.nr_reclaimed = self.c.nr_reclaimed if nr_reclaimed is None else <uint64_t> as_int(nr_reclaimed, "since[1]", 0, <int64_t> self.c.nr_reclaimed)
+        then.nr_reclaimed = self.c.nr_reclaimed
+        if nr_reclaimed is not None:
+            then.nr_reclaimed = <uint64_t> as_int(nr_reclaimed, "since[1]", 0, <int64_t> self.c.nr_reclaimed)
         if self.c.nr_moves - then.nr_moves > PASR_NR_MOVES or (
                 self.c.nr_reclaimed - then.nr_reclaimed > PASR_NR_RECLAIMED):
             raise ValueError(f"since must be later: only the last {PASR_NR_MOVES} moves and the last"

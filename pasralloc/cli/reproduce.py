@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,8 +14,7 @@ OUTCOMES = {
     "hierarchy": ("hierarchy", "the same where every region has zones of its own (Garg 2011)"),
     "ebizzy": (
         "ebizzy",
-        "completely free regions over time, technique by technique (v3, v4 vanilla; v4 patched waits"
-        " for region evacuation); minutes",
+        "completely free regions over time, technique by technique (v3, v4); minutes",
     ),
     "watermarks": ("watermarks", "watermarks of the machine of v3 and v4"),
     "zone-fragmentation": ("zonefragmentation", "zones inside regions beside regions beside zones"),
@@ -28,7 +28,7 @@ Examples:
   pasralloc reproduce list
   pasralloc reproduce pagetest
   pasralloc reproduce ebizzy --seeds 5 --rate 0 --rate 24 --rate 500 --jobs 4
-  pasralloc reproduce ebizzy --json > ebizzy.json
+  pasralloc reproduce ebizzy --plot curves.svg --json > ebizzy.json
 """
 
 
@@ -56,9 +56,21 @@ Examples:
     show_default=True,
     help="Runs at a time, each in a process of its own; of ebizzy.",
 )
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    default=None,
+    help="Draw own curves over the published ones, as .svg, .png or .pdf; of ebizzy, needs matplotlib.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def command(
-    outcome: str, seed: int, seeds: int, rates: tuple[float, ...], jobs: int, as_json: bool
+    outcome: str,
+    seed: int,
+    seeds: int,
+    rates: tuple[float, ...],
+    jobs: int,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Repeat a published experiment and print its numbers beside the published ones.
 
@@ -71,19 +83,28 @@ def command(
     from pasralloc.cli.main import BAD_INPUT
     from pasralloc.cli.progress import runs
     from pasralloc.report.outcomes import print_outcome
+    from pasralloc.report.plots import check_picture, curves_of, plot_curves
 
     if outcome == "list":
         for name, (_, summary) in OUTCOMES.items():
             click.echo(f"{name:18} {summary}")
         return
     options: dict[str, Any] = {"seed": seed}
-    if outcome != "ebizzy" and (seeds != 1 or rates or jobs != 1):
-        raise click.UsageError(f"--seeds, --rate and --jobs mean nothing to {outcome}")
+    if outcome != "ebizzy" and (seeds != 1 or rates or jobs != 1 or plot is not None):
+        raise click.UsageError(f"--seeds, --rate, --jobs and --plot mean nothing to {outcome}")
+    if plot is not None:
+        # Before minutes are spent on what cannot be drawn.
+        try:
+            check_picture(plot)
+        except (RuntimeError, ValueError) as error:
+            raise click.UsageError(f"--plot: {error}") from None
     module = importlib.import_module(f"pasralloc.outcomes.{OUTCOMES[outcome][0]}")
     with runs() as progress:
         if outcome == "ebizzy":
             options |= {"seeds": seeds, "rates": rates, "jobs": jobs, "progress": progress}
         result = module.run(**options)
+    if plot is not None:
+        plot_curves(curves_of(result), plot)
     if as_json:
         click.echo(result.to_json())
     else:

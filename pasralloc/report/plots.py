@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from pasralloc.outcomes.outcome import Outcome
 
 
 class Curve(NamedTuple):
@@ -14,6 +16,39 @@ class Curve(NamedTuple):
     published: Sequence[int]
     ours: Sequence[int]
     distance: float
+
+
+def curves_of(outcome: Outcome) -> list[Curve]:
+    """Pair the curves of ebizzy, one pair for every published state of the machine."""
+    return [
+        Curve(
+            f"{state}, {ours['policy']}",
+            outcome.published["states"][state]["trace"],
+            ours["trace"],
+            ours["distances"]["curve"],
+        )
+        for state, ours in outcome.ours["states"].items()
+    ]
+
+
+def check_picture(path: Path) -> None:
+    """Refuse what `plot_curves` could not write: RuntimeError, ValueError or OSError, and nothing is written."""
+    figure = _figure_class()(figsize=(1, 1))
+    formats = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".") not in formats:
+        raise ValueError(f"a picture must be named *.svg, *.png or *.pdf, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no directory {str(path.parent)!r} for the picture")
+
+
+def _figure_class() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise RuntimeError(
+            "pictures need matplotlib: install pasralloc with the extra 'plot'"
+        ) from None
+    return Figure
 
 
 def plot_curves(curves: Sequence[Curve], path: Path) -> None:
@@ -32,19 +67,14 @@ def plot_curves(curves: Sequence[Curve], path: Path) -> None:
     ValueError, OSError
         If the format is unknown, or the file cannot be written.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise RuntimeError(
-            "pictures need matplotlib: install pasralloc with the extra 'plot'"
-        ) from None
-    from matplotlib.figure import Figure
+    figure_class = _figure_class()
+    import matplotlib
 
     # The same bytes for the same numbers.
     with matplotlib.rc_context({"svg.hashsalt": "pasralloc", "svg.fonttype": "none"}):
         columns = min(2, len(curves))
         rows = -(-len(curves) // columns)
-        figure = Figure(figsize=(4.6 * columns, 2.8 * rows), layout="constrained")
+        figure = figure_class(figsize=(4.6 * columns, 2.8 * rows), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for panel, curve in zip(panels.flat, curves, strict=False):
             panel.plot(curve.published, color="0.55", linewidth=3, label="published")

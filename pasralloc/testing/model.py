@@ -76,8 +76,7 @@ class ZoneModel:
             region_pages = [region_pages] * -(-nr_pages // region_pages)
         self.region_starts = list(itertools.accumulate(region_pages, initial=start_pfn))[:-1]
         self.nr_regions = len(self.region_starts)
-        self.is_sorted = placement != "linux"
-        self.is_biased = placement == "biased"
+        self.is_sorted, self.is_biased = placement != "linux", placement == "biased"
         self.generation = GENERATIONS[kernel]
         self.pageblock_pages = 1 << pageblock_order
         self.pageblocks: dict[int, str] = {}  # by number; those not named are movable
@@ -89,8 +88,7 @@ class ZoneModel:
         # pfn, order, type, fallback order, its type
         self.extfrag: list[tuple[int, int, str, int, str]] = []
         self.allocated: dict[int, tuple[int, str]] = {}
-        self.region_allocator, self.grouping = region_allocator, grouping
-        self.quirks = quirks
+        self.region_allocator, self.grouping, self.quirks = region_allocator, grouping, quirks
         self.parked: dict[int, list[int]] = {}
         holes = {page for hole, nr in absent for page in range(hole, hole + nr)}
         self.managed = set(range(start_pfn, self.end_pfn)) - holes
