@@ -282,7 +282,7 @@ MUTANTS = [
         (
             MOVED, "if <int32_t> (<uint32_t> i - reclaimed.nr_moves) < 0:",
             "if <int32_t> (<uint32_t> i - reclaimed.nr_moves) < 1:",
-            "one block is followed past the moment of its reclaim", HISTORIES,
+            "one block is followed past the moment of its reclaim", "tests/test_reclaim.py",
         ),
         (
             "_core/memory.pyx", "            if self.pass_time(now):\n                number = follow",
