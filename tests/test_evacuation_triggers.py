@@ -49,6 +49,15 @@ class TestHandshake:
         sim.alloc()
         assert opened(sim) == (NOTED, 1)
 
+    def test_a_restored_simulation_has_noted_what_it_had(self, sim):
+        take(sim, 3 * TOP)
+        snapshot = sim.snapshot()
+        take(sim, 2 * TOP + 7)
+        assert opened(sim) == (NOTED, 2)
+        sim.restore(snapshot)
+        assert opened(sim) == (NOTED, 3)
+        assert sim.digest() == snapshot.digest
+
     def test_a_later_one_takes_its_place(self, sim):
         take(sim, 3 * TOP)
         take(sim, 2 * TOP + 7)

@@ -302,7 +302,7 @@ MUTANTS = [
             IMAGE, "    mz.is_queued = worker.is_queued\n", "", "a queue is not restored", REFUSALS,
         ),
         (
-            IMAGE, "    mz.zone.opened = worker.opened\n", "", "what was opened is not restored", HISTORIES,
+            IMAGE, "    mz.zone.opened = worker.opened\n", "", "what was opened is not restored", TRIGGERS,
         ),
         (
             IMAGE, "UINT32_MAX if worker.opened_state == PASR_OPENED_NOTED else mz.zone.notify_used",
