@@ -167,6 +167,19 @@ class TestFree:
         sim.free(pfns[0])
         assert attention(sim) == ({2} if is_noted else set())
 
+    def test_when_something_was_queued_is_forgotten_with_the_queue(self):
+        """The same state has the same digest, however it came about."""
+        digests = set()
+        for freed_ns in (5, 10):
+            sim = simulation(trigger="free")
+            pfns = take(sim, 2 * TOP, 2 * TOP + 1, state="pinned")
+            sim.advance(freed_ns)
+            sim.free(pfns[0])
+            sim.advance(20)
+            assert tried(sim) == 1
+            digests.add(sim.digest())
+        assert len(digests) == 1
+
     def test_the_limit_is_the_policys(self):
         sim = simulation(trigger="free", max_used=3)
         pfns = take(sim, *range(2 * TOP, 2 * TOP + 5))

@@ -311,7 +311,7 @@ MUTANTS = [
         (
             IMAGE, "    if mz.is_queued:\n        worker.evacuate_at_ns = mz.evacuate_at_ns\n",
             "    worker.evacuate_at_ns = mz.evacuate_at_ns\n",
-            "a time that means nothing is part of the state", HISTORIES,
+            "a time that means nothing is part of the state", TRIGGERS,
         ),
         (
             "_core/memorybase.pyx", "        evacuation_collect(&self.c)\n", "        pass\n",
