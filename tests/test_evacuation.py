@@ -320,7 +320,7 @@ class TestRanges:
         sim = simulation()
         take(sim, 2 * TOP, order=4, state="pinned")
         result = sim.evacuate_range(2 * TOP + 8, 100)
-        assert (result.pinned, result.complete, result.reason) == (16, False, None)
+        assert (result.pinned, result.complete, result.reason) == (16, False, "pinned pages")
 
     def test_pages_never_go_into_a_region_that_the_range_touches(self):
         """Not even a lower one, from which pages have just gone."""
@@ -417,3 +417,13 @@ def test_a_region_that_is_complete_is_parked():
     assert sim.evacuate(sim.zones[0], 3).complete
     assert sim.zones[0].parked_regions() == [1, 3, 4, 5], "and one is kept on the list"
     sim.check()
+
+
+def test_a_range_that_is_free_but_for_pagesets_says_so():
+    sim = simulation(pagesets=True, max_used=32)
+    take(sim, 2 * TOP + 5, 2 * TOP + 9)
+    result = sim.evacuate_range(2 * TOP, 100)
+    assert (result.moved, result.complete, result.complete_after_drain) == (2, False, True)
+    assert result.reason == "pages on per-CPU lists"
+    sim.drain()
+    assert sim.evacuate_range(2 * TOP, 100).reason is None

@@ -17,6 +17,7 @@ from pasralloc._core.moved cimport moment_t
 from pasralloc._core.nodetypes cimport pasr_compact_control_t, pasr_compacted_t, pasr_memory_t, pasr_memzone_t
 
 
+cdef void note_holder(pasr_compacted_t *done) noexcept nogil
 cdef void evacuate_region(
     pasr_memory_t *m, pasr_memzone_t *mz, uint32_t region, const pasr_compact_control_t *control, pasr_compacted_t *done
 ) noexcept nogil

@@ -16,6 +16,18 @@ from pasralloc._core.types cimport (
 from pasralloc._core.zone cimport nr_region_words
 
 
+cdef void note_holder(pasr_compacted_t *done) noexcept nogil:
+    """Say what is left, of something that is not free still, unless the migration ended early."""
+    if done.holder != PASR_HELD_NOT:
+        return
+    if done.nr_unmovable != 0:
+        done.holder = PASR_HELD_UNMOVABLE
+    elif done.nr_pinned != 0:
+        done.holder = PASR_HELD_PINNED
+    else:
+        done.holder = PASR_HELD_ORDER if done.nr_failed != 0 else PASR_HELD_CACHED
+
+
 cdef void evacuate_region(
     pasr_memory_t *m, pasr_memzone_t *mz, uint32_t region, const pasr_compact_control_t *control, pasr_compacted_t *done
 ) noexcept nogil:
@@ -30,13 +42,8 @@ cdef void evacuate_region(
     m.evacuation.nr_moved += done.nr_moved
     m.evacuation.nr_dropped += done.nr_dropped
     m.evacuation.nr_failed += done.nr_failed
-    if done.holder == PASR_HELD_NOT and r.nr_free < r.managed:
-        if done.nr_unmovable != 0:
-            done.holder = PASR_HELD_UNMOVABLE
-        elif done.nr_pinned != 0:
-            done.holder = PASR_HELD_PINNED
-        else:
-            done.holder = PASR_HELD_ORDER if done.nr_failed != 0 else PASR_HELD_CACHED
+    if r.nr_free < r.managed:
+        note_holder(done)
     m.evacuation.nr_by_holder[done.holder] += 1
 
 

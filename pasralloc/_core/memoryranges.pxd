@@ -11,4 +11,4 @@ cdef class MemoryRanges(Memory):
 
     cdef int zone_index(self, object zone) except -1
     cdef pasr_compact_control_t control_of(self, object targets) except *
-    cdef object result_of(self, const pasr_compacted_t *done, int64_t left)
+    cdef object result_of(self, pasr_compacted_t *done, int64_t left)

@@ -8,7 +8,7 @@ from libc.string cimport memset
 
 from pasralloc._core.boundary cimport as_int
 from pasralloc._core.compaction cimport compact_zone, empty_range, extent_t, held_in, held_t
-from pasralloc._core.evacuation cimport evacuate_region
+from pasralloc._core.evacuation cimport evacuate_region, note_holder
 from pasralloc._core.nodetypes cimport (
     PASR_HELD_SINK, PASR_HELD_TARGETS, pasr_memzone_t, pasr_move_fn,
 )
@@ -106,10 +106,12 @@ cdef class MemoryRanges(Memory):
             control.targets = EVACUATION_TARGETS.index(targets)
         return control
 
-    cdef object result_of(self, const pasr_compacted_t *done, int64_t left):
+    cdef object result_of(self, pasr_compacted_t *done, int64_t left):
         """What was done, when *left* pages are in use still."""
         cdef bint was_ended = done.holder == PASR_HELD_TARGETS or done.holder == PASR_HELD_SINK
         cdef uint64_t nr_stuck = done.nr_failed + done.nr_unmovable + done.nr_pinned
+        if left != 0:
+            note_holder(done)
         return Evacuated(
             moved=done.nr_moved, dropped=done.nr_dropped, failed=done.nr_failed, aborted=was_ended,
             complete=left == 0, complete_after_drain=not was_ended and nr_stuck == 0, reason=HOLDERS[done.holder],

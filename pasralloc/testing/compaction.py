@@ -46,7 +46,15 @@ class Done:
     cached: int = 0
     ended: str | None = None  # why it ended early
 
-    def result(self, left: int, reason: str | None) -> Evacuated:
+    def reason(self, left: int) -> str | None:
+        """Why *left* pages are in use still."""
+        if self.ended is not None or not left:
+            return self.ended
+        if self.unmovable or self.pinned:
+            return UNMOVABLE if self.unmovable else PINNED
+        return NO_BLOCK if self.failed else CACHED
+
+    def result(self, left: int) -> Evacuated:
         """Say it as `Simulation.evacuate` does."""
         stuck = self.failed + self.unmovable + self.pinned
         return Evacuated(
@@ -56,7 +64,7 @@ class Done:
             aborted=self.ended is not None,
             complete=left == 0,
             complete_after_drain=self.ended is None and not stuck,
-            reason=reason,
+            reason=self.reason(left),
             unmovable=self.unmovable,
             pinned=self.pinned,
             cached=self.cached,

@@ -6,10 +6,7 @@ from pasralloc._core.records import Evacuated
 from pasralloc.policy.evacuation import Evacuation
 from pasralloc.testing.compaction import (
     CACHED,
-    NO_BLOCK,
-    PINNED,
     REASONS,
-    UNMOVABLE,
     Compaction,
     Control,
     Done,
@@ -56,12 +53,12 @@ class Evacuations(Compaction):
         """Empty a range, which lies in one zone; no region counts as evacuated."""
         mz = next(mz for mz in self.zones if mz.zone.start_pfn <= pfn < mz.zone.end_pfn)
         done = self._empty(mz, pfn, pfn + nr, targets)
-        return done.result(sum(used_in(mz, pfn, pfn + nr).values()), done.ended)
+        return done.result(sum(used_in(mz, pfn, pfn + nr).values()))
 
     def compact(self, number: int) -> Evacuated:
         """``/proc/sys/vm/compact_memory``, of one zone."""
         done = self.compact_zone(self.zones[number])
-        return done.result(done.failed + done.unmovable + done.pinned + done.cached, done.ended)
+        return done.result(done.failed + done.unmovable + done.pinned + done.cached)
 
     def held(self, number: int) -> list[dict[str, int]]:
         """Pages of each region, by what they are in use for."""
@@ -106,22 +103,12 @@ class Evacuations(Compaction):
         zone = mz.zone
         ends = [*zone.region_starts[1:], zone.end_pfn]
         done = self._empty(mz, zone.region_starts[region], ends[region], targets)
-        left, reason = zone.nr_used(region), done.ended
-        if left and reason is None:
-            reason = (
-                UNMOVABLE
-                if done.unmovable
-                else PINNED
-                if done.pinned
-                else NO_BLOCK
-                if done.failed
-                else CACHED
-            )
+        left = zone.nr_used(region)
         self.tally["tried"] += 1
         for name in ("moved", "dropped", "failed"):
             self.tally[name] += getattr(done, name)
-        self.held_by[reason] += 1
-        return done.result(left, reason)
+        self.held_by[done.reason(left)] += 1
+        return done.result(left)
 
     def _should_evacuate(self, mz: ZoneOfMemory, region: int) -> bool:
         """``should_evacuate_region()``."""
