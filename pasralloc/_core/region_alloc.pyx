@@ -33,6 +33,7 @@ cdef inline uint32_t pages_when_whole(const pasr_zone_t *z, uint32_t region) noe
     """Free pages of a region that is completely free.
 
     The series expected all pages that are present, of which boot had reserved some that never become free.
+    What is absent here is taken for such: a zone does not know which of it are holes.
     """
     if z.mode & PASR_MODE_PRESENT:
         return z.region_ends[region] - (z.region_ends[region - 1] if region != 0 else z.first)

@@ -66,9 +66,10 @@ quirks='fixed', pageblock_order=9, region_allocator=None, grouping=None, pageset
         "posted" counts regions from `start_pfn` even inside a block and credits
         a block to the region of its first page, as the series did: a region can
         then have more free than managed pages. With a region allocator a region with absent pages never parks,
-        as in the series, which waited for pages that boot had reserved to become free. Its
-        other bugs are not kept. The series counted from the first
-        pfn of the node; for a zone further up start where its first region does
+        as in the series, which waited for pages that boot had reserved to become free. Differs
+        from the series: holes were not present there and kept no region from parking, but
+        a zone takes all that is absent for reserved. Its other bugs are not kept. The series
+        counted from the first pfn of the node; for a zone further up start where its first region does
         and declare the pages below the zone absent.
     pageblock_order : int, default 9
         ``2**pageblock_order`` pages share a migratetype; 1 to 10. The default
