@@ -43,7 +43,7 @@ class TestTargets:
         result = sim.evacuate(sim.zones[0], 2)
         assert result._asdict() == {
             "moved": 2, "dropped": 0, "failed": 30, "aborted": True, "complete": False,
-            "complete_after_drain": False, "reason": "no free page in a lower region",
+            "complete_after_drain": False, "reason": "next free page not in a lower region",
             "unmovable": 0, "pinned": 0, "cached": 0,
         }  # fmt: skip
         assert [old for old, _ in moved(sim)] == pfns[:2]
@@ -56,7 +56,7 @@ class TestTargets:
         take(sim, 2 * TOP + 9)
         digest = sim.digest()
         result = sim.evacuate(sim.zones[0], 2)
-        assert (result.failed, result.reason) == (1, "no free page in a lower region")
+        assert (result.failed, result.reason) == (1, "next free page not in a lower region")
         assert sim.digest() == digest
         result = sim.evacuate(sim.zones[0], 2, targets="other-regions")
         assert (result.moved, result.complete) == (1, True)
@@ -85,7 +85,7 @@ class TestTargets:
         for region in lists:
             sim.take_range(region * TOP, TOP)
         result = sim.evacuate(zone, 5)
-        assert (result.moved, result.reason) == (0, "no free page in a lower region")
+        assert (result.moved, result.reason) == (0, "next free page not in a lower region")
         assert zone.parked_regions() == parked
 
     @pytest.mark.parametrize("kernel", ["6.12", "3.9"])
@@ -96,7 +96,7 @@ class TestTargets:
         take(sim, 2 * TOP + 1, wanted=wanted, state="movable")
         digest = sim.digest()
         result = sim.evacuate(sim.zones[0], 2)
-        assert (result.moved, result.reason) == (0, "no free page in a lower region")
+        assert (result.moved, result.reason) == (0, "next free page not in a lower region")
         assert sim.digest() == digest
 
     @pytest.mark.parametrize(("kernel", "kept"), [("3.9", "reserve"), ("6.12", "highatomic")])
@@ -105,7 +105,7 @@ class TestTargets:
         names = sim.zones[0].migratetypes
         sim.set_pageblocks(0, 2 * TOP, names.index(kept))
         take(sim, 2 * TOP + 1)
-        assert sim.evacuate(sim.zones[0], 2).reason == "no free page in a lower region"
+        assert sim.evacuate(sim.zones[0], 2).reason == "next free page not in a lower region"
 
     def test_a_block_takes_pages_of_its_own_type(self):
         sim = simulation()
@@ -123,7 +123,7 @@ class TestTargets:
         take(sim, 3 * TOP + 1)
         assert freelist(zone, 0, "movable") == [3 * TOP]
         result = sim.evacuate(zone, 3)
-        assert (result.failed, result.reason) == (1, "no free page in a lower region")
+        assert (result.failed, result.reason) == (1, "next free page not in a lower region")
         take(sim, *range(TOP, TOP + 4))
         sim.free(TOP)  # in front of the list of single pages, by address and by time
         assert sim.evacuate(zone, 3).complete
@@ -216,7 +216,7 @@ class TestBlocks:
         take(sim, 2 * TOP + 9)
         result = sim.evacuate(sim.zones[0], 2)
         assert (result.moved, result.failed, result.aborted) == (1, 2, False)
-        assert result.reason == "no free block that is large enough"
+        assert result.reason == "no place for a block of several pages"
         assert sim.evacuations()["held"][result.reason] == 1
 
     def test_a_hole_in_a_region_is_no_obstacle(self):
@@ -239,7 +239,7 @@ class TestTries:
     def test_one_try_does_not_drain(self):
         sim = self.shuffled(max_tries=1)
         digest = sim.digest()
-        assert sim.evacuate(sim.zones[0], 2).reason == "no free page in a lower region"
+        assert sim.evacuate(sim.zones[0], 2).reason == "next free page not in a lower region"
         assert sim.digest() == digest
 
     def test_pagesets_are_drained_before_another_try(self):

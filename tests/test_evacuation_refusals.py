@@ -15,6 +15,7 @@ import pasralloc as pa
 from pasralloc._core.memoryranges import MOVE_SINK
 from pasralloc._core.views import memory_arrays, zone_arrays
 from pasralloc.policy.evacuation import Evacuation
+from pasralloc.sim.zonememory import ZoneMemory
 
 
 @pytest.fixture
@@ -47,6 +48,11 @@ class TestPolicy:
             "trigger", "targets", "order", "drop_clean", "move_unevictable", "drain",
             "max_used", "max_tries", "latency_ns", "period_ns",
         ]  # fmt: skip
+
+    @pytest.mark.parametrize("name", ["trigger", "targets", "order"])
+    def test_an_array_is_no_choice(self, name):
+        with pytest.raises(ValueError, match=f"{name} must be one of"):
+            Evacuation(**{name: np.array(["free", "lower-regions"])})
 
     @pytest.mark.parametrize(
         ("name", "least", "most"),
@@ -112,7 +118,7 @@ class TestCalls:
         args = {"evacuate": (sim.zones[0], 2), "evacuate_range": (0, 9), "compact": (sim.zones[0],)}
         call = getattr(sim, name)
         if name != "compact":
-            for targets in ("lower", 1, b"lower-regions"):
+            for targets in ("lower", 1, b"lower-regions", np.array(["lower-regions"] * 2)):
                 without_trace(
                     sim,
                     lambda t=targets: call(*args[name], targets=t),
@@ -127,18 +133,35 @@ class TestCalls:
         ):
             without_trace(sim, lambda n=now: call(*args[name], now_ns=n), error, "now_ns")
 
-    @pytest.mark.parametrize("since", [(1, 0), (0, 1), (-1, 0), (1 << 70, 0)])
+    @pytest.mark.parametrize(
+        "since", [(1, 0, 0), (0, 1, 0), (-1, 0, 0), (1 << 70, 0, 0), (0, 0, 1)]
+    )
     def test_no_moment_that_has_not_been(self, sim, since):
         with pytest.raises(ValueError, match="since"):
             sim.follow(np.zeros(1, np.int64), since)
+
+    def test_no_moment_of_before_a_restore(self, sim):
+        """Blocks are where they were then; what had moved them did not happen."""
+        snapshot, then = sim.snapshot(), sim.moment()
+        sim.evacuate(sim.zones[0], 2)
+        for later in (then, sim.moment()):
+            sim.restore(snapshot)
+            with pytest.raises(ValueError, match="after the last restore"):
+                sim.follow(np.zeros(1, np.int64), later)
+        sim.follow(np.zeros(1, np.int64), sim.moment())
+        broken = pa.MemorySnapshot(snapshot.image[:-1])
+        now = sim.moment()
+        with pytest.raises(ValueError, match="is not of a simulation like"):
+            sim.restore(broken)
+        assert sim.moment() == now
 
     def test_nothing_is_followed_in_what_cannot_be_written(self, sim):
         fixed = np.zeros(1, np.int64)
         fixed.flags.writeable = False
         for pfns in (fixed, np.zeros(1, np.int32), [1], None):
             with pytest.raises((TypeError, ValueError), match="pfns"):
-                sim.follow(pfns, (0, 0))
-        for since in (None, 1, (1,), (0, 0, 0), ("a", 0)):
+                sim.follow(pfns, (0, 0, 0))
+        for since in (None, 1, (1,), (0, 0), ("a", 0, 0), (0, 0, "a")):
             with pytest.raises((TypeError, ValueError)):
                 sim.follow(np.zeros(1, np.int64), since)
 
@@ -147,6 +170,20 @@ def state_of(sim):
     """All blocks, and what is known of them."""
     blocks = sim.zones[0].blocks().tolist()
     return blocks, [sim.page_state(pfn) for pfn, *_ in blocks], [old for old, _ in moved(sim)]
+
+
+@pytest.mark.parametrize("start_pfn", [1, 700, 5 * TOP + 1])
+def test_a_zone_that_begins_inside_a_block_is_no_zone_of_a_simulation(start_pfn):
+    """The table of zones has an entry per block: there is none for a zone that shares one."""
+    with pytest.raises(ValueError, match=f"multiple of 1024 pages, got start_pfn={start_pfn:#x}"):
+        ZoneMemory(
+            Evacuation(trigger="manual"),
+            nr_pages=9000,
+            region_pages=TOP,
+            placement="sorted",
+            start_pfn=start_pfn,
+            quirks="posted",
+        )
 
 
 class TestSink:
@@ -176,7 +213,7 @@ class TestSink:
                 min(32, 50 - nr // 32 * 32) - nr % 32,
             )
             assert result.reason == (
-                "refused by the sink" if is_refused else "no free page in a lower region"
+                "refused by the sink" if is_refused else "next free page not in a lower region"
             )
             sim.check()
             if is_refused:
@@ -237,7 +274,7 @@ class TestSink:
             "evacuate_range": lambda: sim.evacuate_range(3 * TOP, 1),
             "compact": lambda: sim.compact(zone),
             "held": lambda: sim.held(zone),
-            "follow": lambda: sim.follow(np.zeros(1, np.int64), (0, 0)),
+            "follow": lambda: sim.follow(np.zeros(1, np.int64), (0, 0, 0)),
             "moves": sim.moves,
             "reclaimed": sim.reclaimed,
             "set_move_sink": lambda: sim.set_move_sink(None),
@@ -331,7 +368,7 @@ class TestSink:
                     elif kind == 2:
                         sim.compact(sim.zones[0])
                     else:
-                        sim.follow(np.arange(5000), (0, 0))
+                        sim.follow(np.arange(5000), (0, 0, 0))
 
         threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
         for thread in threads:

@@ -357,7 +357,7 @@ def test_moves_of_a_worker_are_followed_by_frees():
     with pytest.raises(pa.InvalidFree, match="free"):
         sim.free(pfns[2])
     places = np.array([*pfns[2:], 3 * TOP], np.int64)
-    sim.follow(places, (0, 0))
+    sim.follow(places, (0, 0, 0))
     assert places.tolist() == [dict(moved(sim))[pfns[2]], dict(moved(sim))[pfns[3]], -22]
     sim.free_batch(places[:2])
     assert used(sim) == [0] * 6

@@ -13,7 +13,7 @@ from pasralloc._core.nodetypes cimport (
 from pasralloc._core.pcp cimport pcp_drain, pcp_free
 from pasralloc._core.reclaim cimport reclaim_block
 from pasralloc._core.types cimport (
-    PASR_ALLOCATED, PASR_CMA, PASR_FREE, PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_PARKED,
+    PASR_ALLOCATED, PASR_CMA, PASR_FREE, PASR_MODE_SORTED, PASR_NIL, PASR_PARKED,
     PASR_RULES_CLAIM, PASR_TAG_FREE, pasr_freelist_t,
 )
 from pasralloc._core.zone cimport (
@@ -203,7 +203,7 @@ cdef uint32_t move_run(
     cdef uint32_t n = 1
     if find_target != lower_target or m.sink != NULL or tag_order(tag) != 0:
         return 0
-    if not z.mode & PASR_MODE_SORTED or z.mode & PASR_MODE_STRADDLE:
+    if not z.mode & PASR_MODE_SORTED:
         return 0
     while n < nr and head_tag(z, sources[n]) == tag:
         n += 1

@@ -74,16 +74,12 @@ cdef inline bint region_give(pasr_zone_t *z, uint32_t region, uint32_t nr_pages)
     return r.managed - r.nr_free <= z.alert_used
 
 
-cdef inline void region_credit(
-    pasr_zone_t *z, uint32_t region, int64_t nr_pages, uint32_t migratetype
-) noexcept nogil:
+cdef inline void region_credit(pasr_zone_t *z, uint32_t region, int64_t nr_pages) noexcept nogil:
     """Count pages of a region that may hold more free pages than it manages, since blocks straddle it."""
     cdef pasr_region_t *r = &z.regions[region]
     cdef bint was_empty = r.nr_free == r.managed
     r.nr_free = <uint32_t> (r.nr_free + nr_pages)
-    if was_empty and nr_pages < 0:
-        region_open(z, region, migratetype)
-    elif was_empty != (r.nr_free == r.managed):
+    if was_empty != (r.nr_free == r.managed):
         regionmap_set(&z.changed_root, z.changed, region)
 
 
@@ -162,7 +158,7 @@ cdef inline void list_add(
     cdef pasr_idx_t node = node_of(idx, order)
     if mode & PASR_MODE_STRADDLE:
         region = region_of(z, idx, mode)
-        region_credit(z, region, <int64_t> 1 << order, migratetype)
+        region_credit(z, region, <int64_t> 1 << order)
     fl.nr_blocks += 1
     if fl.head == PASR_NIL:
         z.nonempty[migratetype] |= <uint32_t> 1 << order
@@ -199,7 +195,7 @@ cdef inline pasr_idx_t list_pop(
     else:
         region[0] = region_of(z, idx_of_node(node, order), mode)
     if mode & PASR_MODE_STRADDLE:
-        region_credit(z, region[0], -(<int64_t> 1 << order), migratetype)
+        region_credit(z, region[0], -(<int64_t> 1 << order))
     return idx_of_node(node, order)
 
 
@@ -226,7 +222,7 @@ cdef inline uint32_t list_pop_run(
         out[i] = idx_of_node(node, order)
         node = links[node].next
         if mode & PASR_MODE_STRADDLE:
-            region_credit(z, region_of(z, out[i], mode), -(<int64_t> 1 << order), migratetype)
+            region_credit(z, region_of(z, out[i], mode), -(<int64_t> 1 << order))
         elif not mode & PASR_MODE_SORTED:
             region_take(z, region_of(z, out[i], mode), <uint32_t> 1 << order, migratetype)
     fl.head = node
@@ -258,7 +254,7 @@ cdef inline void list_remove(
         return
     if mode & PASR_MODE_STRADDLE:
         region = region_of(z, idx, mode)
-        region_credit(z, region, -(<int64_t> 1 << order), migratetype)
+        region_credit(z, region, -(<int64_t> 1 << order))
     preceding = links[node].prev
     following = links[node].next
     links[preceding].next = following

@@ -1,5 +1,7 @@
 """The memory of a simulation: its zones, and questions about them."""
 
+from libc.stdint cimport uint64_t
+
 from pasralloc._core.arena cimport Arena
 from pasralloc._core.nodestream cimport place_t
 from pasralloc._core.nodetypes cimport pasr_memory_t
@@ -22,6 +24,7 @@ cdef class MemoryBase:
     cdef ZoneBase first                  # None until zones are made
     cdef dict nodes                      # nid to number
     cdef object first_nid                # number 0
+    cdef uint64_t nr_restored            # snapshots: moments of before say nothing
 
     cdef int make_zones(
         self, list plans, object zonelists, list nids, object nr_cpus, object reclaim_by_region, object swap_pages,

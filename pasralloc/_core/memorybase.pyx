@@ -118,6 +118,11 @@ cdef class MemoryBase:
             zone = MemoryZone(**plan.options)
             if zone.c.nr_cpus not in (0, nr_cpus) or not 0 <= plan.kswapd_cpu < nr_cpus:
                 raise ValueError(f"a zone has pagesets of {zone.c.nr_cpus} CPUs, the machine has {nr_cpus} CPUs")
+            if zone.c.start_pfn != zone.c.base_pfn:
+                # One table says for each block of the largest order in which zone it lies.
+                raise ValueError(
+                    f"a zone of a simulation must start at a multiple of {PASR_TOP_MASK + 1} pages, got"
+                    f" start_pfn={zone.c.start_pfn:#x}")
             zone.nid = plan.nid
             zone.name = ZONE_TYPES[plan.type]
             zone.turn = self.turn
@@ -410,7 +415,8 @@ cdef class MemoryBase:
         Returns
         -------
         snapshot : MemorySnapshot
-            Immutable; can be pickled. What `counters` and `reclaimed` tell is history and not part of it.
+            Immutable; can be pickled. What `counters`, `reclaimed`, `moves` and `evacuations` tell is history and
+            not part of it.
 
         Notes
         -----
@@ -428,7 +434,8 @@ cdef class MemoryBase:
         Parameters
         ----------
         snapshot : MemorySnapshot
-            Of a simulation of the same machine and policy.
+            Of a simulation of the same machine and policy. Pfns are those of then, and what `moment`
+            told before is no moment of this history.
 
         Raises
         ------
@@ -446,6 +453,7 @@ cdef class MemoryBase:
             before = None if snapshot.is_trusted else self.image()
             fault = self.apply(snapshot.image)
             if before is None:
+                self.nr_restored += 1
                 return
             try:
                 if fault:
@@ -453,6 +461,7 @@ cdef class MemoryBase:
                 self.check_all()
                 if self.image() != snapshot.image:
                     raise CorruptZone("it holds bytes that mean nothing")
+                self.nr_restored += 1
             except CorruptZone as error:
                 self.apply(before)
                 raise ValueError(f"{snapshot!r} is not sound: {error}") from None

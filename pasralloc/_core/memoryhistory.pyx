@@ -91,10 +91,10 @@ cdef class MemoryHistory(MemoryBase):
 
         Returns
         -------
-        moment : (int, int)
-            Blocks that were migrated and reclaimed so far.
+        moment : (int, int, int)
+            Blocks that were migrated and reclaimed so far, and snapshots that were restored.
         """
-        return self.c.nr_moves, self.c.nr_reclaimed
+        return self.c.nr_moves, self.c.nr_reclaimed, self.nr_restored
 
     def follow(self, pfns, since):
         """Find blocks again that may have been migrated or reclaimed.
@@ -103,14 +103,14 @@ cdef class MemoryHistory(MemoryBase):
         ----------
         pfns : ndarray of int64, shape (n,)
             First pages of blocks. Overwritten with where they are now; -22 (EINVAL) if they were reclaimed.
-        since : (int, int) or (int, None)
+        since : (int, int, int) or (int, None, int)
             `moment` at which the pfns were right; without the second number blocks that reclaim does not take.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument does not fit, or more has happened since than `moves` or `reclaimed` can tell; nothing is
-            changed.
+            If an argument does not fit, more has happened since than `moves` or `reclaimed` can tell, or a
+            snapshot was restored since; nothing is changed.
         RuntimeError
             If another thread's call is at work.
 
@@ -121,7 +121,9 @@ cdef class MemoryHistory(MemoryBase):
         """
         cdef Py_buffer view
         cdef moment_t then
-        nr_moves, nr_reclaimed = since
+        nr_moves, nr_reclaimed, nr_restored = since
+        if nr_restored != self.nr_restored:
+            raise ValueError(f"since must be a moment after the last restore, got {since!r}")
         then.nr_moves = <uint64_t> as_int(nr_moves, "since[0]", 0, <int64_t> self.c.nr_moves)
         then.nr_reclaimed = self.c.nr_reclaimed
         if nr_reclaimed is not None:

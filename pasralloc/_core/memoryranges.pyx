@@ -101,7 +101,7 @@ cdef class MemoryRanges(Memory):
         """The control record of the policy, but for where pages go."""
         cdef pasr_compact_control_t control = self.c.evacuation.control
         if targets is not None:
-            if targets not in EVACUATION_TARGETS:
+            if not isinstance(targets, str) or targets not in EVACUATION_TARGETS:
                 raise ValueError(unknown("targets", targets, EVACUATION_TARGETS))
             control.targets = EVACUATION_TARGETS.index(targets)
         return control
@@ -310,8 +310,10 @@ cdef class MemoryRanges(Memory):
         sink : MOVE_SINK or None
             A C function ``int sink(void *context, int64_t old_pfn, int64_t new_pfn, uint32_t order)`` as a ctypes
             function of that type: a decorated Python function, or the address of a compiled one. *context* is NULL.
-            If it returns anything but 0, the block stays, and the evacuation ends after what was moved before. It
-            must not call this simulation. None: nobody is told.
+            If it returns anything but 0, the block stays, and the evacuation ends after what was moved before:
+            *reason* of the result, or `evacuations` of what the worker did, is "refused by the sink". It must
+            not raise: ctypes prints the exception, and what it then returns is not defined. Calls of this
+            simulation from it are refused. None: nobody is told.
 
         Raises
         ------
@@ -322,8 +324,9 @@ cdef class MemoryRanges(Memory):
         """
         if sink is not None and not isinstance(sink, MOVE_SINK):
             raise TypeError(f"sink must be a function of type MOVE_SINK or None, got {sink!r}")
+        # The address first: finding it runs Python code, while the function before is still in use.
+        address = 0 if sink is None else index(ctypes.cast(sink, ctypes.c_void_p).value or 0)
         self.turn.refuse_if_taken()
-        self.sink = sink
         self.c.sink_context = NULL
-        self.c.sink = NULL if sink is None else <pasr_move_fn> <uintptr_t> index(
-            ctypes.cast(sink, ctypes.c_void_p).value or 0)
+        self.c.sink = <pasr_move_fn> <uintptr_t> address
+        self.sink = sink

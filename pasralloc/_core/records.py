@@ -104,10 +104,10 @@ EVACUATION_TARGETS = ("lower-regions", "other-regions")
 HOLDERS = (
     None,
     "pages on per-CPU lists",
-    "no free page in a lower region",
+    "next free page not in a lower region",
     "unmovable pages",
     "pinned pages",
-    "no free block that is large enough",
+    "no place for a block of several pages",
     "refused by the sink",
 )
 

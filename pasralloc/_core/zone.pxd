@@ -213,11 +213,9 @@ cdef inline void zone_give(
     cdef uint8_t tag
     cdef pasr_idx_t buddy
     z.nr_free += <uint64_t> 1 << order
-    if mode & PASR_MODE_STRADDLE:
-        if z.alert_used != 0:
-            zone_alert(z, region, idx, <uint32_t> 1 << order)
-    elif cython.unlikely(region_give(z, region, <uint32_t> 1 << order)):
-        zone_alert(z, region, idx, 0)
+    if not mode & PASR_MODE_STRADDLE:
+        if cython.unlikely(region_give(z, region, <uint32_t> 1 << order)):
+            zone_alert(z, region, idx)
     # Apart from the loop, so that a literal order stays one.
     if order < PASR_MAX_PAGE_ORDER and not tag_is_free(z.tags[idx ^ (<pasr_idx_t> 1 << order)], order):
         zone_put(z, idx, order, migratetype, region, joins_tail(z, idx, order, fresh, mode), mode)
@@ -299,7 +297,7 @@ cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:
 
 cdef void zone_init(pasr_zone_t *z, uint32_t movable) noexcept nogil
 cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogil
-cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx, uint32_t nr_uncounted) noexcept nogil
+cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx) noexcept nogil
 cdef void zone_alert_last(pasr_zone_t *z, pasr_idx_t idx, uint32_t nr_pages) noexcept nogil
 cdef void zone_note_cma(pasr_zone_t *z) noexcept nogil
 cdef int zone_free_error(const pasr_zone_t *z, int64_t pfn, int order) noexcept nogil

@@ -69,16 +69,13 @@ cdef pasr_block_t zone_block_of(const pasr_zone_t *z, pasr_idx_t idx) noexcept n
     return found
 
 
-cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx, uint32_t nr_uncounted) noexcept nogil:
-    """Look at a free that leaves few pages of its region in use, or that comes after a region was opened.
-
-    The pages at *idx* are back already, but for *nr_uncounted* of a region that counts with its lists.
-    """
-    cdef int64_t used = <int64_t> z.regions[region].managed - z.regions[region].nr_free - nr_uncounted
+cdef void zone_alert(pasr_zone_t *z, uint32_t region, pasr_idx_t idx) noexcept nogil:
+    """Look at a free at *idx* that leaves few pages of its region in use, or that comes after a region was opened."""
+    cdef uint32_t used = z.regions[region].managed - z.regions[region].nr_free
     if z.opened_state == PASR_OPENED_NOTED:
         z.opened_state = PASR_OPENED_READY
         z.alert_used = z.notify_used
-    if used == 0 and nr_uncounted == 0:
+    if used == 0:
         regionmap_set(&z.changed_root, z.changed, region)
     if 0 < used <= z.notify_used:
         attend(z, region, idx)

@@ -29,7 +29,9 @@ class Evacuation:
     max_used : int, default 32
         Regions with more pages in use are left alone; at most 1,048,576, which is what a log of moves holds.
     targets : {"lower-regions", "other-regions"}
-        Where pages may go. With "lower-regions" an evacuation ends as soon as there is no free page lower down.
+        Where pages may go. With "lower-regions" an evacuation ends as soon as the page that would be allocated next
+        does not lie lower down. Without bias (placement "sorted") that may be one of the region itself, although
+        there are free pages below.
     order : {"descending", "ascending"}
         Which of several regions goes first. The series describes the former, and kmempowerd does the latter.
     drop_clean : bool, default True
@@ -73,7 +75,7 @@ class Evacuation:
         problems = [
             unknown(name, getattr(self, name), choices)
             for name, choices in (("trigger", TRIGGERS), ("targets", TARGETS), ("order", ORDERS))
-            if getattr(self, name) not in choices
+            if not isinstance(getattr(self, name), str) or getattr(self, name) not in choices
         ]
         problems += [
             f"{name} must be True or False, got {getattr(self, name)!r}"

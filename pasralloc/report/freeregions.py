@@ -17,7 +17,7 @@ from pasralloc.sim.replay import Result
 from pasralloc.units import format_count
 
 # Reasons for which a region stayed in use, with a column each; others are counted together.
-_NO_TARGET = "no free page in a lower region"
+_NO_TARGET = "next free page not in a lower region"
 _UNMOVABLE = "unmovable pages"
 _CACHED = "pages on per-CPU lists"
 CURVE_WIDTH = 60
@@ -125,7 +125,7 @@ def _print_evacuations(console: Console, results: Sequence[Result]) -> None:
         "regions\ntried",
         "emp-\ntied",
         "but for\npagesets",
-        "no lower\npage",
+        "next not\nlower",
         "unmov-\nable",
         "other\nreason",
         "pages\nmoved",

@@ -19,7 +19,7 @@ class ZoneMemory(MemoryRanges):
     evacuation : Evacuation
     pagesets : Pagesets or None
     **options
-        Of the zone, as for `pasralloc.Zone`.
+        Of the zone, as for `pasralloc.Zone`, which must start at a multiple of 1024 pages.
 
     Raises
     ------

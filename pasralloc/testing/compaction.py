@@ -12,10 +12,10 @@ from pasralloc.testing.memoryzone import ZoneOfMemory
 CLUSTER_MAX = 32  # pages that are isolated at a time
 
 CACHED = "pages on per-CPU lists"
-NO_TARGET = "no free page in a lower region"
+NO_TARGET = "next free page not in a lower region"
 UNMOVABLE = "unmovable pages"
 PINNED = "pinned pages"
-NO_BLOCK = "no free block that is large enough"
+NO_BLOCK = "no place for a block of several pages"
 REFUSED = "refused by the sink"
 REASONS = (CACHED, NO_TARGET, UNMOVABLE, PINNED, NO_BLOCK, REFUSED)
 

@@ -27,7 +27,7 @@ class MigrationRules(RuleBasedStateMachine):
 
     sim: Simulation
     model: MemoryModel
-    known: tuple[list[int], tuple[int, int], int] | None
+    known: tuple[list[int], tuple[int, int, int], int] | None
 
     def passing(self, later: int | None) -> dict[str, Any]:
         """Let time pass in the model; the argument with which a call lets it pass."""

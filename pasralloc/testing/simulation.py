@@ -43,7 +43,7 @@ class SimulationMachine(MigrationRules):
         self.nids = [node.nid for node in description["machine"].nodes]
         self.nr_cpus = description["machine"].nr_cpus
         self.saved: tuple[Any, MemoryModel] | None = None
-        self.known: tuple[list[int], tuple[int, int], int] | None = None
+        self.known: tuple[list[int], tuple[int, int, int], int] | None = None
 
     def where(self, cpu: int, nid: int) -> dict[str, Any]:
         return {"cpu": cpu % self.nr_cpus, "nid": self.nids[nid % len(self.nids)]}

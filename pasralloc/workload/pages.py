@@ -23,12 +23,12 @@ class Pages:
         Written to when blocks have been moved; what is negative stays.
     """
 
-    __slots__ = ("_nr_moves", "_pfns", "_sim")
+    __slots__ = ("_pfns", "_sim", "_since")
 
     def __init__(self, sim: Simulation, pfns: NDArray[np.int64]) -> None:
         self._sim = sim
         self._pfns = pfns
-        self._nr_moves = sim.moment()[0]
+        self._since = sim.moment()
 
     def __len__(self) -> int:
         return len(self._pfns)
@@ -44,10 +44,11 @@ class Pages:
         self._follow(RENEW_AFTER)
 
     def _follow(self, nr_tolerated: int) -> None:
-        nr_moves = self._sim.moment()[0]
-        if nr_moves - self._nr_moves > nr_tolerated:
-            self._sim.follow(self._pfns, (self._nr_moves, None))
-            self._nr_moves = nr_moves
+        moment = self._sim.moment()
+        if moment[0] - self._since[0] > nr_tolerated:
+            nr_moves, _, nr_restored = self._since
+            self._sim.follow(self._pfns, (nr_moves, None, nr_restored))
+            self._since = moment
 
 
 def pfns_of(parts: Iterable[Pages]) -> NDArray[np.int64]:

@@ -253,8 +253,8 @@ MUTANTS = [
         ),
         (
             "_core/zone.pxd",
-            "region_give(z, region, <uint32_t> 1 << order)):\n        zone_alert(z, region, idx, 0)",
-            "region_give(z, region, <uint32_t> 1 << order)):\n        zone_alert(z, 0, idx, 0)",
+            "region_give(z, region, <uint32_t> 1 << order)):\n            zone_alert(z, region, idx)",
+            "region_give(z, region, <uint32_t> 1 << order)):\n            zone_alert(z, 0, idx)",
             "another region gets the attention", TRIGGERS,
         ),
         (

@@ -106,10 +106,10 @@ typedef struct pasr_compact_control {
 enum pasr_holder {
     PASR_HELD_NOT = 0,
     PASR_HELD_CACHED = 1,             /* its last pages are on pagesets */
-    PASR_HELD_TARGETS = 2,            /* no free page in a lower region was left */
+    PASR_HELD_TARGETS = 2,            /* what would be allocated next does not lie in a lower region */
     PASR_HELD_UNMOVABLE = 3,
     PASR_HELD_PINNED = 4,             /* or unevictable */
-    PASR_HELD_ORDER = 5,              /* no free block was large enough for one of several pages */
+    PASR_HELD_ORDER = 5,              /* no place was found for a block of several pages */
     PASR_HELD_SINK = 6                /* whoever is told of moves has refused one */
 };
 #define PASR_NR_HOLDERS 7
