@@ -7,12 +7,13 @@ import re
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 import pasralloc as pa
 from pasralloc.cli.main import cli
 from pasralloc.policy.evacuation import Evacuation, changed
 from pasralloc.policy.presets import PRESETS
-from pasralloc.report.freeregions import means, write_timeline
+from pasralloc.report.freeregions import means, print_regions, write_timeline
 from pasralloc.report.sparkline import sparkline
 
 SMALL = ["sample:t1", "--region", "32MiB", "--start", "booted"]
@@ -116,6 +117,16 @@ def test_means_over_parts_of_the_time_have_the_mean_of_all(changing):
     assert sum(heights) / 7 == pytest.approx(changing.empty_mean)
     assert min(heights) < max(heights)
     assert means(changing, 1) == [pytest.approx(changing.empty_mean)]
+
+
+def test_what_does_not_change_is_a_flat_line(capsys):
+    """The time of the trace does not divide evenly: what rounding leaves over is no curve."""
+    result = pa.replay(pa.Trace.sample("demo"), "linux", region_pages=32768, start="recorded")
+    assert result.empty_start == result.empty_end
+    for nr in (7, 60, 61):
+        assert set(means(result, nr)) == {result.empty_end}
+    print_regions(Console(width=100), [result, result])
+    assert f"{result.empty_end:.1f} throughout" in capsys.readouterr().out
 
 
 def test_bounds_say_what_the_bars_stand_for():
