@@ -120,7 +120,7 @@ class RecordedSimulation(Simulation):
         self._note_frees(cpu, np.asarray(pfns).tolist())
 
     def run(self, *arguments: Any, **options: Any) -> int:
-        """Refuse streams."""
+        """Refuse streams: only whole calls are seen here, not what each operation of one did."""
         raise NotImplementedError("a recorded simulation runs no streams")
 
     def advance(self, now_ns: Any) -> None:
