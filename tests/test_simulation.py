@@ -467,39 +467,6 @@ class TestHierarchy:
         assert {zone.nr_free for zone in sim.zones} == {whole // 8}
 
 
-def test_streams_and_calls_leave_the_same_state():
-    """Also where an allocation raises the watermarks."""
-    rng = np.random.default_rng(5)
-    for policy in ("linux", "sorted", "sorted-v3", "hierarchy"):
-        for pagesets in (False, True):
-            one, two = (
-                simulation("DMA32", "Normal", policy=policy, pagesets=pagesets, mib=16)
-                for _ in range(2)
-            )
-            nr = 6000
-            ops = np.zeros(nr, pa.OP_DTYPE)
-            ops["op"] = rng.random(nr) < 0.3
-            ops["order"] = rng.choice([0, 0, 0, 1, 3, 9], nr)
-            ops["migratetype"] = rng.integers(0, 3, nr)
-            ops["slot"] = rng.integers(0, 2000, nr)
-            slots, mirror = np.full(2000, -1, np.int64), [-1] * 2000
-            failed = 0
-            for op in ops:
-                slot = int(op["slot"])
-                try:
-                    if op["op"]:
-                        two.free(mirror[slot])
-                    else:
-                        mirror[slot] = -12
-                        mirror[slot] = two.alloc(int(op["order"]), int(op["migratetype"]))
-                except (pa.OutOfMemory, pa.InvalidFree):
-                    failed += 1
-            assert one.run(ops, slots) == failed
-            assert slots.tolist() == mirror
-            assert one.digest() == two.digest()
-            assert one.counters() == two.counters()
-
-
 def test_own_sizes_of_pagesets_hold_for_all_cpus_of_the_machine():
     sim = simulation(cpus=4, pagesets=pa.Pagesets(batch=8, high=32, high_max=32))
     for cpu in range(4):

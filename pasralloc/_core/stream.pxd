@@ -4,11 +4,14 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from pasralloc._core.bits cimport __builtin_prefetch
 from pasralloc._core.pcp cimport pcp_alloc_block, pcp_free_block
 from pasralloc._core.rmqueue cimport alloc_block, alloc_flagged, free_block
 from pasralloc._core.types cimport (
-    PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OP_FLAGS, PASR_OP_FREE, pasr_op_t, pasr_pageset_t, pasr_zone_t,
+    PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FLAGS, PASR_OP_FREE,
+    PASR_RULES_CLAIM, pasr_idx_t, pasr_op_t, pasr_pageset_t, pasr_zone_t,
 )
+from pasralloc._core.zone cimport pfn_of, zone_prefetch
 
 
 # How far ahead `run` looks: first the slot, and once that has arrived the frame it names.
@@ -17,6 +20,27 @@ cdef enum:
     FRAME_AHEAD = 24
     NR_EXECUTED = 512                    # operations copied and executed at a time
     NR_COPIED = 576                      # and those after them that are looked at
+
+
+# What a stream has to keep away from in a zone that is one of several.
+ctypedef struct guard_t:
+    uint64_t plenty[3]                   # by migratetype: with more free pages, any block may be taken
+    uint32_t flags                       # of every request that has none of its own
+
+
+cdef inline bint is_guarded(const guard_t *guard, const pasr_zone_t *z, pasr_op_t op, bint has_pageset) noexcept nogil:
+    """Whether more has to be looked at than the zone, or more in it, before *op* allocates.
+
+    A single page needs enough that is free, and none of it in pageblocks that are not for all: CMA
+    and isolated ones are looked at as one word. A larger block needs one to be listed, by the rules of 6.12.
+    """
+    cdef uint64_t set_aside = 0
+    memcpy(&set_aside, &z.nonempty[<int> PASR_CMA], sizeof(set_aside))
+    if set_aside != 0 or op.flags != 0 or z.nr_free <= guard.plenty[op.migratetype]:
+        return True
+    if op.order != 0 and z.rules != PASR_RULES_CLAIM:
+        return True
+    return (op.order != 0 or not has_pageset) and z.nonempty[op.migratetype] >> op.order == 0
 
 
 cdef inline int64_t allocate(
@@ -35,6 +59,48 @@ cdef inline int release(
 ) noexcept nogil:
     """Free a block; what `zone_free` returns. A literal *order* of -1 lets the compiler drop the comparison."""
     return pcp_free_block(z, pageset, pfn, order) if has_pageset else free_block(z, pfn, order, mode)
+
+
+cdef inline uint64_t execute(
+    pasr_zone_t *z, pasr_pageset_t *pageset, const pasr_op_t *ops, uint64_t nr, int64_t *slots,
+    int64_t *nr_failed, const guard_t *guard, bint has_pageset, int mode
+) noexcept nogil:
+    """Execute *nr* valid operations, SLOT_AHEAD more of which stand behind the last one; return how many.
+
+    With a *guard* those before the first one that it keeps away from, or that fails, and none behind one that mixes
+    types. Whether there is one, *has_pageset* and *mode* are literals.
+    """
+    cdef uint64_t i
+    cdef int64_t result
+    cdef uint32_t slot
+    for i in range(nr):
+        __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
+        # Of allocations as well, whose slots may hold any pfn: to tell them apart would cost
+        # as much as the operations themselves wherever these are hard to foresee.
+        zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
+        slot = ops[i].slot
+        if ops[i].op == PASR_OP_ALLOC:
+            if guard != NULL:
+                if cython.unlikely(is_guarded(guard, z, ops[i], has_pageset)):
+                    return i
+                # Without a pageset the block is one of the own type, however little types may mix.
+                result = allocate(z, pageset, ops[i], guard.flags if has_pageset else 0, has_pageset, mode)
+                if cython.unlikely(result < 0):
+                    return i
+                slots[slot] = pfn_of(z, <pasr_idx_t> result)
+                if cython.unlikely(z.watermark_boost != 0):
+                    return i + 1
+                continue
+            result = allocate(z, pageset, ops[i], ops[i].flags, has_pageset, mode)
+            slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
+        else:
+            result = release(z, pageset, slots[slot], ops[i].order, has_pageset, mode) if cython.unlikely(
+                ops[i].flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
+            if guard != NULL:
+                if cython.unlikely(result < 0):
+                    return i
+        nr_failed[0] += result < 0
+    return nr
 
 
 cdef inline bint op_is_valid(pasr_op_t op, uint64_t nr_slots) noexcept nogil:

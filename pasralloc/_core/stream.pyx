@@ -1,41 +1,9 @@
 """Streams of allocations and frees."""
 
-cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from pasralloc._core.bits cimport __builtin_prefetch
-from pasralloc._core.types cimport (
-    PASR_MODE_SORTED, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, pasr_idx_t, pasr_pageset_t,
-)
-from pasralloc._core.zone cimport pfn_of, zone_prefetch
-
-
-cdef inline int64_t execute(
-    pasr_zone_t *z, pasr_pageset_t *pageset, const pasr_op_t *ops, uint64_t nr, int64_t *slots, bint has_pageset,
-    int mode
-) noexcept nogil:
-    """Execute valid operations, SLOT_AHEAD more of which stand behind the last one.
-
-    *has_pageset* and *mode* are literals.
-    """
-    cdef uint64_t i
-    cdef int64_t result, nr_failed = 0
-    cdef uint32_t slot
-    for i in range(nr):
-        __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
-        # Of allocations as well, whose slots may hold any pfn: to tell them apart would cost
-        # as much as the operations themselves wherever these are hard to foresee.
-        zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
-        slot = ops[i].slot
-        if ops[i].op == PASR_OP_ALLOC:
-            result = allocate(z, pageset, ops[i], ops[i].flags, has_pageset, mode)
-            slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
-        else:
-            result = release(z, pageset, slots[slot], ops[i].order, has_pageset, mode) if cython.unlikely(
-                ops[i].flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
-        nr_failed += result < 0
-    return nr_failed
+from pasralloc._core.types cimport PASR_MODE_SORTED
 
 
 cdef uint64_t copy_valid(
@@ -78,13 +46,13 @@ cdef int64_t zone_run(
     while nr_done[0] < nr:
         nr_valid = copy_valid(copy, ops + nr_done[0], nr - nr_done[0], nr_slots)
         if z.nr_cpus != 0:
-            nr_failed += execute(z, &z.pagesets[cpu], copy, nr_valid, slots, True, 0)
+            execute(z, &z.pagesets[cpu], copy, nr_valid, slots, &nr_failed, NULL, True, 0)
         elif z.mode == 0:
-            nr_failed += execute(z, NULL, copy, nr_valid, slots, False, 0)
+            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, 0)
         elif z.mode == PASR_MODE_SORTED:
-            nr_failed += execute(z, NULL, copy, nr_valid, slots, False, PASR_MODE_SORTED)
+            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, PASR_MODE_SORTED)
         else:
-            nr_failed += execute(z, NULL, copy, nr_valid, slots, False, z.mode)
+            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, z.mode)
         nr_done[0] += nr_valid
         if nr_valid < NR_EXECUTED:
             break

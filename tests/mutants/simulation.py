@@ -10,6 +10,7 @@ REFUSALS = "tests/test_simulation_refusals.py"
 KERNEL = "tests/test_watermarks_kernel.py"
 RECLAIM = "tests/test_reclaim.py"
 MACHINE = "tests/test_simulation_machine.py"
+STREAMS = "tests/test_simulation_streams.py"
 
 MUTANTS = [
     Mutant(
@@ -147,24 +148,25 @@ MUTANTS = [
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "                    if cython.unlikely(first.zone.watermark_boost != 0):",
-        "                    if False:",
+        "    if z.watermark_boost != 0:\n        want_kswapd",
+        "    if False:\n        want_kswapd",
         "a stream wakes nobody after watermarks were raised",
-        RULES,
+        STREAMS,
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "        return z.nr_free > first.plenty",
-        "        return z.nr_free >= first.plenty",
+        "m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)",
+        "m.zones[at].lowmem_reserve[highest] - 1)",
         "a stream takes the page at the low watermark",
-        STATES,
+        STREAMS,
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "(ops[i].flags & PASR_OP_CHECK_ORDER or has_states)",
-        "(ops[i].flags & PASR_OP_CHECK_ORDER)",
+        "            and mz.nr_lru[<int> PASR_LRU_FILE] == 0 and mz.nr_lru[<int> PASR_LRU_ANON] == 0\n"
+        "            and mz.nr_lru[<int> PASR_LRU_UNEVICTABLE] == 0)",
+        "            )",
         "a stream frees blocks whose state is known as if it was not",
-        STATES,
+        STREAMS,
     ),
     Mutant(
         "_core/nodestream.pyx",
@@ -371,24 +373,80 @@ MUTANTS = [
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "(z.nonempty[<int> PASR_HIGHATOMIC] & first.set_aside) | z.watermark_boost):",
-        "(z.nonempty[<int> PASR_HIGHATOMIC] & first.set_aside)):",
+        "    return (z.watermark_boost == 0 and (",
+        "    return (True and (",
         "a stream ignores raised watermarks",
-        f"{KERNEL} {MACHINE}",
+        STREAMS,
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "        likely.nr_lru[<int> PASR_LRU_FILE] | likely.nr_lru[<int> PASR_LRU_ANON]\n",
-        "        likely.nr_lru[<int> PASR_LRU_FILE]\n",
+        " and mz.nr_lru[<int> PASR_LRU_ANON] == 0\n",
+        "\n",
         "a stream forgets states of page cache alone",
         RECLAIM,
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "z.nr_free >= first.plenty + (\n        <uint64_t> 1 << order)",
-        "z.nr_free > first.plenty",
+        "m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)",
+        "m.zones[at].lowmem_reserve[highest])",
         "a stream takes large blocks across the low watermark",
         KERNEL,
+    ),
+    Mutant(
+        "_core/nodestream.pyx",
+        " and (z.nr_highatomic == 0 or z.rules != PASR_RULES_CLAIM)",
+        "",
+        "a stream counts what is reserved as free for all",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/nodestream.pyx",
+        "        if zonelist_of(m, place.node, highest)[0] == at:",
+        "        if True:",
+        "a stream takes all types from the zone of movable ones",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "    if set_aside != 0 or op.flags",
+        "    if op.flags",
+        "a stream counts what is in CMA pageblocks as free for all",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "or op.flags != 0 or z.nr_free",
+        "or z.nr_free",
+        "a stream ignores the flags of a request",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "    if op.order != 0 and z.rules != PASR_RULES_CLAIM:\n        return True\n",
+        "",
+        "a stream looks for large blocks by the rules of 6.12 in 3.9",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "    return (op.order != 0 or not has_pageset) and z.nonempty[op.migratetype] >> op.order == 0",
+        "    return False",
+        "a stream mixes types where it should avoid that",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "                if cython.unlikely(z.watermark_boost != 0):\n                    return i + 1\n",
+        "",
+        "a stream goes on after watermarks were raised",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "                if cython.unlikely(result < 0):\n                    return i\n                slots",
+        "                slots",
+        "a stream stores what failed",
+        STREAMS,
     ),
     Mutant(
         "_core/memorybase.pyx",
