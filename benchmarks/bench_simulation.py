@@ -58,7 +58,15 @@ def bench_stream(benchmark, name, pagesets):
     )
     base = prepare(name, zone, NR_OPS)
     other = prepare(name, OneZone(machine, "sorted", pagesets=pagesets), NR_OPS)
-    measure(benchmark, base, other, 16, scenario=name, pagesets=pagesets)
+    measure(
+        benchmark,
+        base,
+        other,
+        16,
+        scenario=name,
+        pagesets="plain" if pagesets else "none",
+        beside="zone",
+    )
     assert base.slots.tolist() == other.slots.tolist()
 
 

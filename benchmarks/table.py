@@ -17,6 +17,8 @@ def main(path):
     console = Console(width=100)
     benchmarks = json.loads(Path(path).read_text())["benchmarks"]
     infos = [entry["extra_info"] for entry in benchmarks if "scenario" in entry["extra_info"]]
+    beside = [info for info in infos if "beside" in info]
+    infos = [info for info in infos if "beside" not in info]
     cells = {
         (info["scenario"], info["gib"], info["regions"]): info
         for info in infos
@@ -52,6 +54,21 @@ def main(path):
                 str(info["free_regions_plain"]),
                 str(info["free_regions_by_region"]),
             )
+    console.print(table)
+    table = Table(
+        title="the same streams beside each other: a zone over plain C, a machine over a zone"
+    )
+    for heading in ("scenario", "pagesets", "beside", "its ns", "ns", "ratio"):
+        table.add_column(heading, justify="left" if heading in ("scenario", "beside") else "right")
+    for info in beside:
+        table.add_row(
+            info["scenario"],
+            info["pagesets"],
+            info["beside"],
+            f"{info['base_ns']:.1f}",
+            f"{info['other_ns']:.1f}",
+            f"{info['ratio']:.2f}",
+        )
     console.print(table)
     table = Table(title="sorted, 4096 against 8 regions, each over linux of its own rounds")
     for heading in ("scenario", "GiB", "ratio"):

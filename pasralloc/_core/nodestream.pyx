@@ -97,7 +97,7 @@ cdef inline void prefetch(const pasr_memory_t *m, int64_t pfn, bint links) noexc
         zone_prefetch(m.zones[at].zone, pfn, links)
 
 
-cdef pasr_memzone_t *find_guard(const place_t *place, guard_t *guard) noexcept nogil:
+cdef pasr_memzone_t *find_first(const place_t *place, guard_t *guard) noexcept nogil:
     """The zone that movable requests go to first, and what has to be left to others; NULL if there is none."""
     cdef pasr_memory_t *m = place.memory
     cdef uint32_t movable = m.zones[0].zone.movable, migratetype, highest, at
@@ -131,13 +131,13 @@ cdef uint64_t execute_open(
     cdef uint64_t nr_done
     cdef int64_t nr_failed = 0           # stays so: what fails is not done
     if z.nr_cpus != 0:
-        nr_done = execute(z, &z.pagesets[place.cpu], ops, nr, slots, &nr_failed, guard, True, 0)
+        nr_done = execute(z, &z.pagesets[place.cpu], ops, nr, slots, &nr_failed, guard, True, True, 0)
     elif z.mode == 0:
-        nr_done = execute(z, NULL, ops, nr, slots, &nr_failed, guard, False, 0)
+        nr_done = execute(z, NULL, ops, nr, slots, &nr_failed, guard, True, False, 0)
     elif z.mode == PASR_MODE_SORTED:
-        nr_done = execute(z, NULL, ops, nr, slots, &nr_failed, guard, False, PASR_MODE_SORTED)
+        nr_done = execute(z, NULL, ops, nr, slots, &nr_failed, guard, True, False, PASR_MODE_SORTED)
     else:
-        nr_done = execute(z, NULL, ops, nr, slots, &nr_failed, guard, False, z.mode)
+        nr_done = execute(z, NULL, ops, nr, slots, &nr_failed, guard, True, False, z.mode)
     if z.watermark_boost != 0:
         want_kswapd(place.memory, mz)
         node_settle(place.memory)
@@ -169,26 +169,25 @@ cdef int64_t node_run(
 ) noexcept nogil:
     """Execute *nr* operations at a place; as `zone_run`.
 
-    Most run on one zone as in a stream on that alone. One that cannot goes through the zonelist, by itself if
-    others came before it.
+    Most run on one zone as in a stream on that alone. One that cannot goes through the zonelist: by itself, or with
+    those behind it where it was the first to be tried, so that a zone which is closed is not asked each time.
     """
     cdef pasr_op_t copy[NR_COPIED]
     cdef guard_t guard
-    cdef pasr_memzone_t *mz = find_guard(place, &guard)
-    cdef uint64_t nr_valid, nr_now, i
+    cdef pasr_memzone_t *mz = find_first(place, &guard)
+    cdef uint64_t nr_valid, nr_open, nr_careful, i
     cdef int64_t nr_failed = 0
     nr_done[0] = 0
     while nr_done[0] < nr:
         nr_valid = copy_valid(copy, ops + nr_done[0], nr - nr_done[0], nr_slots)
         i = 0
         while i < nr_valid:
-            nr_now = 0
-            if mz != NULL and is_open(mz):
-                nr_now = execute_open(place, mz, &guard, &copy[i], nr_valid - i, slots)
-            i += nr_now
-            nr_now = min(<uint64_t> (1 if nr_now != 0 else NR_CAREFUL), nr_valid - i)
-            nr_failed += execute_careful(place, &copy[i], nr_now, slots)
-            i += nr_now
+            nr_open = execute_open(
+                place, mz, &guard, &copy[i], nr_valid - i, slots) if mz != NULL and is_open(mz) else 0
+            i += nr_open
+            nr_careful = min(<uint64_t> (1 if nr_open != 0 else NR_CAREFUL), nr_valid - i)
+            nr_failed += execute_careful(place, &copy[i], nr_careful, slots)
+            i += nr_careful
         nr_done[0] += nr_valid
         if nr_valid < NR_EXECUTED:
             break

@@ -25,10 +25,12 @@ cdef enum:
 # What a stream has to keep away from in a zone that is one of several.
 ctypedef struct guard_t:
     uint64_t plenty[3]                   # by migratetype: with more free pages, any block may be taken
-    uint32_t flags                       # of every request that has none of its own
+    uint32_t flags                       # of requests, where these refill a pageset
 
 
-cdef inline bint is_guarded(const guard_t *guard, const pasr_zone_t *z, pasr_op_t op, bint has_pageset) noexcept nogil:
+cdef inline bint needs_care(
+    const guard_t *guard, const pasr_zone_t *z, pasr_op_t op, bint has_pageset
+) noexcept nogil:
     """Whether more has to be looked at than the zone, or more in it, before *op* allocates.
 
     A single page needs enough that is free, and none of it in pageblocks that are not for all: CMA
@@ -63,12 +65,12 @@ cdef inline int release(
 
 cdef inline uint64_t execute(
     pasr_zone_t *z, pasr_pageset_t *pageset, const pasr_op_t *ops, uint64_t nr, int64_t *slots,
-    int64_t *nr_failed, const guard_t *guard, bint has_pageset, int mode
+    int64_t *nr_failed, const guard_t *guard, bint has_guard, bint has_pageset, int mode
 ) noexcept nogil:
     """Execute *nr* valid operations, SLOT_AHEAD more of which stand behind the last one; return how many.
 
-    With a *guard* those before the first one that it keeps away from, or that fails, and none behind one that mixes
-    types. Whether there is one, *has_pageset* and *mode* are literals.
+    With a *guard* those before the first one that needs care or fails, and none behind one that mixes types.
+    *has_guard*, *has_pageset* and *mode* are literals.
     """
     cdef uint64_t i
     cdef int64_t result
@@ -80,8 +82,8 @@ cdef inline uint64_t execute(
         zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
         slot = ops[i].slot
         if ops[i].op == PASR_OP_ALLOC:
-            if guard != NULL:
-                if cython.unlikely(is_guarded(guard, z, ops[i], has_pageset)):
+            if has_guard:
+                if cython.unlikely(needs_care(guard, z, ops[i], has_pageset)):
                     return i
                 # Without a pageset the block is one of the own type, however little types may mix.
                 result = allocate(z, pageset, ops[i], guard.flags if has_pageset else 0, has_pageset, mode)
@@ -96,7 +98,7 @@ cdef inline uint64_t execute(
         else:
             result = release(z, pageset, slots[slot], ops[i].order, has_pageset, mode) if cython.unlikely(
                 ops[i].flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
-            if guard != NULL:
+            if has_guard:
                 if cython.unlikely(result < 0):
                     return i
         nr_failed[0] += result < 0

@@ -46,13 +46,13 @@ cdef int64_t zone_run(
     while nr_done[0] < nr:
         nr_valid = copy_valid(copy, ops + nr_done[0], nr - nr_done[0], nr_slots)
         if z.nr_cpus != 0:
-            execute(z, &z.pagesets[cpu], copy, nr_valid, slots, &nr_failed, NULL, True, 0)
+            execute(z, &z.pagesets[cpu], copy, nr_valid, slots, &nr_failed, NULL, False, True, 0)
         elif z.mode == 0:
-            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, 0)
+            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, False, 0)
         elif z.mode == PASR_MODE_SORTED:
-            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, PASR_MODE_SORTED)
+            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, False, PASR_MODE_SORTED)
         else:
-            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, z.mode)
+            execute(z, NULL, copy, nr_valid, slots, &nr_failed, NULL, False, False, z.mode)
         nr_done[0] += nr_valid
         if nr_valid < NR_EXECUTED:
             break

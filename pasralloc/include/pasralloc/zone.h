@@ -204,6 +204,8 @@ enum pasr_state { PASR_ABSENT = 0, PASR_FREE = 1, PASR_ALLOCATED = 2, PASR_CACHE
 #endif
 PASR_STATIC_ASSERT(PASR_NR_PAGE_ORDERS == 11 && PASR_NR_MIGRATETYPES == 6 && PASR_MAX_REGIONS == 4096,
                    "Cython spells these out as array sizes");
+PASR_STATIC_ASSERT(PASR_ISOLATE == PASR_CMA + 1 && PASR_ISOLATE + 1 == PASR_NR_MIGRATETYPES,
+                   "streams look at the lists of both as one word");
 PASR_STATIC_ASSERT(sizeof(pasr_link_t) == 8, "links are copied as bytes");
 PASR_STATIC_ASSERT(sizeof(pasr_run_t) == 8, "runs are copied as bytes");
 PASR_STATIC_ASSERT(sizeof(pasr_region_t) == 8, "numpy reads regions");
