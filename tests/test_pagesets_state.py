@@ -116,6 +116,14 @@ class TestChecks:
         with pytest.raises(pa.CorruptZone, match=message):
             zone.check()
 
+    @pytest.mark.parametrize("kernel", ["3.9", "6.12"])
+    @pytest.mark.parametrize("flags", [1, 2])
+    def test_flags_that_pagesets_would_not_see(self, kernel, flags):
+        zone = keeping(kernel=kernel)
+        corrupt(zone, "flags", 0, flags)
+        with pytest.raises(pa.CorruptZone, match=f"with flags {flags} pagesets take"):
+            zone.check()
+
 
 def test_hostile_snapshots_with_pagesets_are_refused():
     zone = keeping(nr_cpus=2)

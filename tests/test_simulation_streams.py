@@ -11,6 +11,7 @@ from test_simulation import MIB, simulation, take_all
 import pasralloc as pa
 
 PAGEBLOCK = 512
+MOVABLE = 1  # in 6.12
 KINDS = [("Normal",), ("DMA32", "Normal"), ("Normal", "Movable")]
 FLAGS = [pa.ALLOC_NON_BLOCK, pa.ALLOC_HIGHATOMIC, pa.ALLOC_OOM, pa.ALLOC_NOFRAGMENT]
 
@@ -102,7 +103,8 @@ def test_a_stream_on_another_node_and_cpu():
 
 @pytest.mark.parametrize("above", [0, 1])
 def test_the_page_at_the_low_watermark_is_not_taken_unseen(above):
-    ops = stream(np.random.default_rng(8), 1, 1, frees=0, orders=(0,))
+    ops = np.zeros(1, pa.OP_DTYPE)
+    ops["migratetype"] = MOVABLE
 
     def make():
         sim = simulation()
@@ -111,6 +113,20 @@ def test_the_page_at_the_low_watermark_is_not_taken_unseen(above):
         return sim, np.full(1, -1, np.int64)
 
     assert assert_same(make, ops).counters()["slow"] == 1 - above
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_the_page_at_the_high_watermark_is_not_taken_unseen(above):
+    ops = np.zeros(1, pa.OP_DTYPE)
+    ops["migratetype"] = MOVABLE
+
+    def make():
+        sim = simulation(pagesets=pa.Pagesets(batch=2, high=1, high_max=1))
+        mark = sim.machine.watermarks("6.12")[0].high
+        sim.alloc_batch(np.zeros(sim.zones[0].nr_free - mark - above, np.uint8))
+        return sim, np.full(1, -1, np.int64)
+
+    assert assert_same(make, ops).zones[0].is_below_high == (above == 0)
 
 
 def test_small_blocks_do_not_count_for_a_larger_one_in_3_9():

@@ -202,3 +202,153 @@ class TestBoost:
         assert exhaust(sim, 8, "unmovable") > 4
         free = sim.zones[0].nr_free
         assert free - 255 <= marks(sim).min + most, "no more was added"
+
+
+class TestPagesetsWhileMemoryIsShort:
+    """``ZONE_BELOW_HIGH`` and ``ZONE_RECLAIM_ACTIVE`` of 6.12: ``nr_pcp_alloc()`` and ``nr_pcp_high()``."""
+
+    SIZES = pa.Pagesets(batch=8, high=40, high_max=400)
+
+    def test_a_request_notes_that_the_zone_is_below_its_high_watermark(self):
+        sim = simulation(pagesets=True)
+        fill(sim, marks(sim).high + 2000)
+        assert not sim.zones[0].is_below_high
+        while sim.zones[0].nr_free > marks(sim).high:
+            sim.alloc()
+            assert not sim.zones[0].is_below_high
+        sim.alloc()
+        assert sim.zones[0].is_below_high
+        assert sim.counters()["slow"] == 0
+
+    def test_a_large_block_that_is_not_there_is_noted_as_well(self):
+        sim = simulation(pagesets=True)
+        pfns = take_all(sim)
+        sim.free_batch(pfns[::2])
+        sim.drain()
+        assert sim.zones[0].nr_free > 2 * marks(sim).high
+        with pytest.raises(pa.OutOfMemory):
+            sim.alloc(1, flags=pa.ALLOC_NON_BLOCK)
+        assert sim.zones[0].is_below_high
+
+    @pytest.mark.parametrize("options", [{"kernel": "3.9", "pagesets": True}, {}])
+    def test_3_9_and_zones_without_pagesets_note_nothing(self, options):
+        sim = simulation(**options)
+        exhaust(sim)
+        assert not sim.zones[0].is_below_high
+        sim.check()
+
+    def grown(self):
+        """A pageset of 400 pages at most that has grown, in a zone that is about to be short."""
+        sim = simulation(pagesets=self.SIZES, min_free_kbytes=8192, kswapd_latency_ns=10**9)
+        fill(sim, marks(sim).high + 100)
+        assert sim.zones[0].pageset(0).high == 400
+        return sim, sim.alloc_batch(np.zeros(600, np.uint8))
+
+    def test_pagesets_grow_no_more_by_refills(self):
+        sim, _ = self.grown()
+        assert sim.zones[0].is_below_high
+        sim.advance(0)
+        sim.drain()
+        before = sim.zones[0].pageset(0).high
+        sim.alloc_batch(np.zeros(300, np.uint8))
+        assert sim.zones[0].pageset(0).high == before
+
+    def test_frees_make_pagesets_smaller_and_give_back(self):
+        sim, pfns = self.grown()
+        sim.drain()
+        highs = []
+        for pfn in pfns[:60]:
+            sim.free(pfn)
+            highs.append(sim.zones[0].pageset(0).high)
+        high, expected = 400, []
+        for nr_freed in range(1, 61):
+            high = max(high - max(nr_freed, 8), 40)
+            expected.append(high)
+        assert highs == expected, "by what was freed lately, a batch at least"
+        assert sim.zones[0].nr_cached <= 40, "what is above high_min goes back"
+        assert sim.zones[0].is_below_high
+
+    def test_a_full_pageset_gives_back_at_once(self):
+        sim = simulation(pagesets=self.SIZES, min_free_kbytes=8192, kswapd_latency_ns=10**9)
+        pfns = fill(sim, marks(sim).high + 600)
+        sim.drain()
+        sim.free_batch(pfns[:200])
+        while not sim.zones[0].is_below_high:
+            sim.alloc(9)
+        assert sim.zones[0].nr_cached == 200 < sim.zones[0].pageset(0).high
+        sim.free(pfns[200])
+        assert sim.zones[0].nr_cached <= 201 - 8
+
+    def test_a_zone_recovers_above_what_was_added_to_its_watermarks(self):
+        sim = simulation(pagesets=self.SIZES, min_free_kbytes=8192, kswapd_latency_ns=10**9)
+        pfns = np.array(take_all(sim))
+        is_half = pfns % BLOCK < BLOCK // 2
+        halves, rest = pfns[is_half], pfns[~is_half]
+        sim.free_batch(halves[: marks(sim).high - 100])
+        sim.drain()
+        sim.alloc(migratetype="unmovable")  # finds nothing whole and claims half a pageblock
+        sim.drain()
+        assert sim.zones[0].is_below_high
+        sim.free_batch(rest[: marks(sim).high - sim.zones[0].nr_free + 80])
+        assert sim.zones[0].nr_free > marks(sim).high
+        assert sim.zones[0].is_below_high, "the boost is of a pageblock"
+
+    def test_a_zone_recovers_above_its_reserve(self):
+        sim = simulation("Normal", "Movable", pagesets=self.SIZES, kswapd_latency_ns=10**9)
+        zone, mark = sim.zones[0], marks(sim).high
+        pfns = fill(sim, mark + 1, migratetypes="unmovable")
+        sim.alloc_batch(np.zeros(20, np.uint8), "unmovable")
+        sim.drain()
+        assert zone.is_below_high
+        nr = 0
+        while zone.is_below_high:
+            sim.free(pfns[nr])
+            nr += 1
+        assert zone.nr_free > mark + 64 * MIB // 32, "lowmem_reserve_ratio of Movable over Normal"
+
+    def test_a_zone_that_has_recovered_is_seen_where_something_is_given_back(self):
+        sim, pfns = self.grown()
+        sim.drain()
+        for pfn in pfns:
+            was_above = sim.zones[0].nr_free > marks(sim).high
+            assert not was_above
+            sim.free(pfn)
+            if not sim.zones[0].is_below_high:
+                break
+        assert sim.zones[0].nr_free > marks(sim).high
+        before = sim.zones[0].pageset(0).high
+        sim.alloc_batch(np.zeros(sim.zones[0].nr_cached + 1, np.uint8))
+        assert sim.zones[0].pageset(0).high > before, "and grows again"
+
+    @pytest.mark.parametrize("migratetype", ["cma", "highatomic"])
+    def test_what_is_set_aside_does_not_count_for_the_recovery(self, migratetype):
+        sim, pfns = self.grown()
+        sim.drain()
+        sim.set_pageblocks(0, 64 * MIB, migratetype)
+        sim.free_batch(pfns)
+        assert sim.zones[0].is_below_high
+
+    def test_kswapd_leaves_no_more_than_four_batches_on_its_pageset(self):
+        sizes = pa.Pagesets(batch=8, high=100, high_max=400)
+        sim = simulation(pagesets=sizes, min_free_kbytes=8192, kswapd_latency_ns=10)
+        fill(sim, marks(sim).low + 1000)
+        pfns = sim.alloc_batch(np.zeros(1010, np.uint8))
+        sim.set_page_states(pfns, "clean")
+        sim.drain()
+        assert sim.zones[0].pageset(0).high == 400
+        sim.alloc()
+        sim.drain()
+        sim.advance(10)
+        assert sim.counters()["kswapd"] > 400
+        assert 0 < sim.zones[0].nr_cached <= 4 * 8
+        assert sim.zones[0].pageset(0).high == 100
+        sim.check()
+
+    def test_a_snapshot_keeps_it(self):
+        sim, _ = self.grown()
+        saved = sim.snapshot()
+        other = simulation(pagesets=self.SIZES, min_free_kbytes=8192, kswapd_latency_ns=10**9)
+        other.restore(saved)
+        assert other.zones[0].is_below_high
+        other.check()
+        assert other.digest() == sim.digest()

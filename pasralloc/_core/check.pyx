@@ -11,13 +11,13 @@ from pasralloc._core.freelist cimport idx_of_node, links_of, node_of, region_of
 from pasralloc._core.types cimport (
     PASR_CMA, PASR_HIGHATOMIC, PASR_MAX_PAGE_ORDER, PASR_MAX_REGIONS, PASR_MODE_PARKING, PASR_MODE_PRESENT,
     PASR_MODE_SORTED, PASR_MODE_STRADDLE, PASR_NIL, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS, PASR_NR_PCPLISTS,
-    PASR_OPENED_NOTED, PASR_OPENED_READY, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM, PASR_RULES_STEAL, PASR_TAG_FREE,
-    PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t,
-    pasr_pcplist_t,
+    PASR_NR_PCPTYPES, PASR_OPENED_NOTED, PASR_OPENED_READY, PASR_PCP_SCALE_MAX, PASR_RULES_CLAIM,
+    PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT, PASR_TOP_PAGES, PASR_ZONE_BELOW_HIGH,
+    pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
 )
 from pasralloc._core.zone cimport (
-    head_tag, nr_pageblocks, nr_region_words, pcplist_order, tag_cached, tag_free, tag_is_cached, tag_is_free,
-    tag_order, tag_type,
+    head_tag, minds_flags, nr_pageblocks, nr_region_words, pcplist_order, tag_cached, tag_free, tag_is_cached,
+    tag_is_free, tag_order, tag_type,
 )
 
 
@@ -33,6 +33,7 @@ cdef enum:
     BAD_FREE_TYPE
     BAD_CMA_FIRST
     BAD_HIGHATOMIC
+    BAD_FLAGS
     BAD_MANAGED
     BAD_REGION_FREE
     BAD_ZONE_MANAGED
@@ -79,6 +80,7 @@ TEXTS[UNMERGED] = b"free buddies of order {found} at frames {where} and {expecte
 TEXTS[BAD_FREE_TYPE] = b"free block at frame {where} has migratetype {found}, its pageblock {expected}"
 TEXTS[BAD_CMA_FIRST] = b"the mask of types that look at CMA pageblocks first is {found}, expected {expected}"
 TEXTS[BAD_HIGHATOMIC] = b"the zone counts {found} pages of HIGHATOMIC pageblocks, there are {expected}"
+TEXTS[BAD_FLAGS] = b"with flags {where} pagesets take frees of {found} types as they come, expected {expected}"
 TEXTS[BAD_MANAGED] = b"region {where} counts {found} managed pages, its blocks hold {expected}"
 TEXTS[BAD_REGION_FREE] = b"region {where} counts {found} free pages, its blocks hold {expected}"
 TEXTS[BAD_ZONE_MANAGED] = b"the zone counts {found} managed pages, its blocks hold {expected}"
@@ -160,6 +162,9 @@ cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     expected_types = (has_cma and z.rules == PASR_RULES_CLAIM) << z.movable
     if z.cma_first != expected_types:
         return fail(fault, BAD_CMA_FIRST, 0, z.cma_first, expected_types)
+    expected_types = PASR_NR_PCPTYPES if minds_flags(z) and z.flags == 0 else 0
+    if z.pcp_nr_plain != expected_types or z.flags > minds_flags(z) * PASR_ZONE_BELOW_HIGH:
+        return fail(fault, BAD_FLAGS, z.flags, z.pcp_nr_plain, expected_types)
     return check_notes(z, fault)
 
 

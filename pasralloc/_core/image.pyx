@@ -14,11 +14,11 @@ from pasralloc._core.bits cimport regionmap_set
 from pasralloc._core.types cimport (
     PASR_MAX_PAGE_ORDER, PASR_MODE_PARKING, PASR_MODE_SORTED, PASR_NR_MIGRATETYPES, PASR_NR_PAGE_ORDERS,
     PASR_NR_PCPLISTS, PASR_PCP_SCALE_MAX, PASR_RULES_STEAL, PASR_TAG_FREE, PASR_TAG_PARKED, PASR_TAG_SPLIT,
-    PASR_TOP_PAGES, pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t, pasr_region_t,
-    pasr_run_t,
+    PASR_TOP_PAGES, PASR_ZONE_BELOW_HIGH, pasr_freelist_t, pasr_idx_t, pasr_link_t, pasr_pageset_t, pasr_pcplist_t,
+    pasr_region_t, pasr_run_t,
 )
 from pasralloc._core.zone cimport (
-    nr_pageblocks, nr_region_words, pcplist_order, tag_is_cached, tag_order, tag_type, zone_note_cma,
+    nr_pageblocks, nr_region_words, pcplist_order, tag_is_cached, tag_order, tag_type, zone_note_cma, zone_set_flags,
 )
 
 
@@ -49,6 +49,7 @@ ctypedef struct counters_t:
     uint64_t managed
     uint64_t nr_highatomic
     uint64_t watermark_boost
+    uint64_t flags
 
 # The pages of all lists follow at the end of the image.
 ctypedef struct pageset_t:
@@ -67,7 +68,7 @@ ctypedef struct list_t:
 
 cdef void geometry_of(const pasr_zone_t *z, geometry_t *g) noexcept nogil:
     memset(g, 0, sizeof(geometry_t))
-    memcpy(g.magic, b"PASRZON4", 8)
+    memcpy(g.magic, b"PASRZON5", 8)
     g.base_pfn = z.base_pfn
     g.region_pages = z.region_pages
     g.first = z.first
@@ -209,6 +210,7 @@ cdef void image_write(const pasr_zone_t *z, char *out) noexcept nogil:
     counters.managed = z.managed
     counters.nr_highatomic = z.nr_highatomic
     counters.watermark_boost = z.watermark_boost
+    counters.flags = z.flags
     out = put_bytes(out, &geometry, sizeof(geometry))
     out = put_bytes(out, &counters, sizeof(counters))
     out = write_pagesets(z, out)
@@ -326,6 +328,7 @@ cdef void image_read(pasr_zone_t *z, const char *image) noexcept nogil:
     z.managed = counters.managed
     z.nr_highatomic = counters.nr_highatomic
     z.watermark_boost = min(counters.watermark_boost, z.boost_max)
+    zone_set_flags(z, counters.flags & PASR_ZONE_BELOW_HIGH)
     image = read_pagesets(z, image)
     image += z.nr_regions * sizeof(pasr_idx_t)
     image = get_bytes(image, z.regions, z.nr_regions * sizeof(pasr_region_t))

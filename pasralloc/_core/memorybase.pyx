@@ -18,12 +18,13 @@ from pasralloc._core.memoryimage cimport (
 )
 from pasralloc._core.node cimport zone_at
 from pasralloc._core.nodetypes cimport (
-    PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_MOVES, PASR_NR_RECLAIMED, pasr_compact_control_t,
+    PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_MOVES, PASR_NR_RECLAIMED,
+    PASR_WMARK_HIGH, PASR_ZONE_MOVABLE, pasr_compact_control_t,
     pasr_evacuation_t, pasr_lru_t, pasr_memzone_t, pasr_move_t, pasr_reclaimed_t,
 )
 from pasralloc._core.reserves cimport reserve_setup
 from pasralloc._core.snapshot cimport digest_of
-from pasralloc._core.types cimport PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_RULES_CLAIM, PASR_TOP_MASK
+from pasralloc._core.types cimport PASR_MAX_PAGE_ORDER, PASR_NIL, PASR_RULES_CLAIM, PASR_TOP_MASK, PASR_ZONE_BELOW_HIGH
 from pasralloc._core.zone cimport idx_of, nr_region_words
 
 from pasralloc._core.records import PAGE_STATES, ZONE_TYPES
@@ -56,7 +57,14 @@ cdef class MemoryZone(ZoneBase):
     nid : int
         Number of its node.
     name : {"DMA", "DMA32", "Normal", "Movable"}
+    is_below_high : bool
+        Whether a request has met the zone below its high watermark, by the rules of 6.12 and with pagesets, which
+        become smaller until it has recovered (``ZONE_BELOW_HIGH``).
     """
+
+    @property
+    def is_below_high(self):
+        return self.c.flags & PASR_ZONE_BELOW_HIGH != 0
 
 
 cdef inline void *part(Arena arena, uint64_t *at, uint64_t nr, size_t itemsize) noexcept:
@@ -140,6 +148,7 @@ cdef class MemoryBase:
             mz = &self.c.zones[i]
             mz.zone = &zone.c
             zone.c.boost_max = plan.boost_max
+            zone.c.high_mark = plan.watermarks[<int> PASR_WMARK_HIGH] + plan.lowmem_reserve[<int> PASR_ZONE_MOVABLE]
             if plan.nr_reserve:
                 reserve_setup(&zone.c, plan.nr_reserve)
                 zone.forget_changes()

@@ -6,18 +6,18 @@ from pasralloc._core.evacuation cimport evacuation_collect, evacuation_run
 from pasralloc._core.lru cimport lru_remove
 from pasralloc._core.moved cimport moment_of, moment_t
 from pasralloc._core.nodetypes cimport (
-    PASR_ALLOC_MIN_RESERVE, PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_PAGE_UNKNOWN, PASR_WMARK_LOW,
-    PASR_TRIGGER_NONE, PASR_WMARK_MIN, PASR_ZONE_DMA32, PASR_ZONE_NORMAL,
+    PASR_ALLOC_MIN_RESERVE, PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_PAGE_UNKNOWN, PASR_TRIGGER_NONE,
+    PASR_WMARK_HIGH, PASR_WMARK_LOW, PASR_WMARK_MIN, PASR_ZONE_DMA32, PASR_ZONE_NORMAL,
 )
 from pasralloc._core.pcp cimport pcp_alloc, pcp_decay, pcp_drain, pcp_free
 from pasralloc._core.reclaim cimport SWAP_CLUSTER_MAX, kswapd_run, reclaim_pages
 from pasralloc._core.reserves cimport highatomic_unreserve
 from pasralloc._core.types cimport (
     PASR_ALLOC_NOFRAGMENT, PASR_ALLOC_NON_BLOCK, PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_ERANGE, PASR_OK,
-    PASR_RULES_CLAIM, pasr_pageset_t,
+    PASR_RULES_CLAIM, PASR_ZONE_BELOW_HIGH, pasr_pageset_t,
 )
 from pasralloc._core.watermark cimport watermark_ok, wmark_pages
-from pasralloc._core.zone cimport idx_of, zone_free_error
+from pasralloc._core.zone cimport idx_of, minds_flags, zone_free_error, zone_set_flags
 
 cdef enum:
     MAX_RECLAIM_RETRIES = 16
@@ -47,15 +47,30 @@ cdef bint avoids_fragments(const pasr_memory_t *m, const uint16_t *zonelist) noe
     return False
 
 
-cdef inline bint has_enough(
-    const pasr_memzone_t *mz, uint32_t order, uint32_t wmark, uint32_t highest, uint32_t migratetype, uint32_t flags
+cdef inline bint is_above(
+    const pasr_memzone_t *mz, uint32_t level, uint32_t order, uint32_t wmark, uint32_t highest, uint32_t migratetype,
+    uint32_t flags
 ) noexcept nogil:
-    """``zone_watermark_fast()``: a single page for which reserves are open may ignore what a boost adds to min."""
-    if watermark_ok(mz, order, wmark_pages(mz, wmark), highest, migratetype, flags):
+    """``zone_watermark_fast()``, of the watermark *level* in an attempt at *wmark*.
+
+    At min, a single page for which reserves are open may ignore what a boost adds to that.
+    """
+    if watermark_ok(mz, order, wmark_pages(mz, level), highest, migratetype, flags):
         return True
     if order != 0 or wmark != <uint32_t> PASR_WMARK_MIN or not flags & PASR_ALLOC_MIN_RESERVE:
         return False
     return mz.zone.watermark_boost != 0 and watermark_ok(mz, 0, mz.watermarks[wmark], highest, migratetype, flags)
+
+
+cdef inline bint has_enough(
+    pasr_memzone_t *mz, uint32_t order, uint32_t wmark, uint32_t highest, uint32_t migratetype, uint32_t flags
+) noexcept nogil:
+    """Whether a request may take from a zone; notes that it is below its high watermark, where that is new."""
+    if minds_flags(mz.zone) and not mz.zone.flags & PASR_ZONE_BELOW_HIGH:
+        if is_above(mz, PASR_WMARK_HIGH, order, wmark, highest, migratetype, flags):
+            return True
+        zone_set_flags(mz.zone, mz.zone.flags | PASR_ZONE_BELOW_HIGH)
+    return is_above(mz, wmark, order, wmark, highest, migratetype, flags)
 
 
 cdef int64_t get_page(

@@ -9,7 +9,7 @@ from pasralloc._core.node cimport (
     avoids_fragments, node_advance, node_alloc, node_free, node_settle, want_kswapd, zone_at, zonelist_of,
 )
 from pasralloc._core.nodetypes cimport (
-    PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_NO_ZONE, PASR_WMARK_LOW, PASR_ZONE_MOVABLE,
+    PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_NO_ZONE, PASR_WMARK_HIGH, PASR_ZONE_MOVABLE,
     PASR_ZONE_NORMAL, pasr_memzone_t,
 )
 from pasralloc._core.stream cimport (
@@ -109,7 +109,7 @@ cdef pasr_memzone_t *find_first(const place_t *place, guard_t *guard) noexcept n
         guard.plenty[migratetype] = UINT64_MAX                  # never, if it goes elsewhere
         if zonelist_of(m, place.node, highest)[0] == at:
             guard.plenty[migratetype] = (
-                m.zones[at].watermarks[<int> PASR_WMARK_LOW] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)
+                m.zones[at].watermarks[<int> PASR_WMARK_HIGH] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)
     guard.flags = PASR_ALLOC_NOFRAGMENT if avoids_fragments(
         m, zonelist_of(m, place.node, highest_of(place, movable))) else 0
     return &m.zones[at]

@@ -9,8 +9,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from pasralloc._core.types cimport (
-    PASR_COSTLY_ORDER, PASR_OK, pasr_idx_t,
-    pasr_pageset_t, pasr_pcplist_t, pasr_zone_t,
+    PASR_COSTLY_ORDER, PASR_OK, pasr_idx_t, pasr_pageset_t, pasr_pcplist_t, pasr_zone_t,
 )
 from pasralloc._core.zone cimport find_allocated, pageblock_type, tag_allocated, tag_cached, tag_order
 

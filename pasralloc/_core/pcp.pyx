@@ -5,20 +5,21 @@ pagesets and batches to what the CPU does; 3.9 keeps single pages, with one
 ``batch`` and one ``high``.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
 from pasralloc._core.bulk cimport zone_give_bulk, zone_take_bulk
-from pasralloc._core.fallback cimport OWN, stage_t
+from pasralloc._core.fallback cimport OWN, nr_free_of, stage_t
 from pasralloc._core.freelist cimport links_of, node_of, region_of
 from pasralloc._core.region_alloc cimport region_request
 from pasralloc._core.reserves cimport highatomic_reserve
 from pasralloc._core.rmqueue cimport alloc_flagged, free_other, is_highatomic, take_other, zone_alloc, zone_free
 from pasralloc._core.types cimport (
-    PASR_CMA, PASR_ENOMEM, PASR_ISOLATE, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_PARKING,
+    PASR_CMA, PASR_ENOMEM, PASR_HIGHATOMIC, PASR_ISOLATE, PASR_MAX_REGIONS, PASR_MODE_BIASED, PASR_MODE_PARKING,
     PASR_MODE_SORTED, PASR_NR_PCPLISTS, PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_STEAL,
+    PASR_ZONE_BELOW_HIGH, PASR_ZONE_RECLAIM_ACTIVE,
 )
-from pasralloc._core.zone cimport pcplist_order, pfn_of, set_tag
+from pasralloc._core.zone cimport pcplist_order, pfn_of, set_tag, zone_set_flags
 
 
 cdef enum:
@@ -51,7 +52,7 @@ cdef uint32_t nr_to_refill(const pasr_zone_t *z, pasr_pageset_t *pageset, uint32
         return 1
     if order == 0:
         batch <<= pageset.alloc_factor
-    if z.pcp_high_min != z.pcp_high_max:
+    if z.pcp_high_min != z.pcp_high_max and not z.flags & PASR_ZONE_BELOW_HIGH:
         pageset.high = <uint32_t> min(pageset.high + batch, <int64_t> z.pcp_high_max)
     if order == 0:
         most = max(<int64_t> pageset.high - pageset.count - z.pcp_batch, <int64_t> z.pcp_batch)
@@ -233,30 +234,52 @@ cdef void free_round_robin(pasr_zone_t *z, pasr_pageset_t *pageset, uint32_t nr)
         batch_free -= n
 
 
+cdef inline bint is_above_high(const pasr_zone_t *z) noexcept nogil:
+    """``zone_watermark_ok()`` of a single page that is not movable, with the high watermark."""
+    cdef uint64_t set_aside = nr_free_of(z, PASR_ISOLATE) + nr_free_of(z, PASR_CMA) + nr_free_of(z, PASR_HIGHATOMIC)
+    return z.nr_free > z.high_mark + z.watermark_boost + set_aside
+
+
+cdef int64_t tune_high(pasr_zone_t *z, pasr_pageset_t *pageset) noexcept nogil:
+    """``nr_pcp_high()`` of a free: how many pages are too many, and what ``high`` becomes.
+
+    Less and less while memory is short, and everything above the least goes back.
+    """
+    cdef int64_t batch = z.pcp_batch, high = pageset.high, least = z.pcp_high_min, lowered
+    lowered = max(high - max(<int64_t> pageset.free_count, batch), least)
+    if z.flags & PASR_ZONE_RECLAIM_ACTIVE:
+        pageset.high = <uint32_t> lowered
+        return min(batch << 2, lowered)
+    if least == z.pcp_high_max:
+        return high
+    if z.flags & PASR_ZONE_BELOW_HIGH:
+        pageset.high = <uint32_t> lowered
+        return max(<int64_t> pageset.count, least)
+    if pageset.count >= high and high < pageset.free_count + batch:
+        pageset.high = <uint32_t> min(max(pageset.free_count + batch, least), <int64_t> z.pcp_high_max)
+    return high
+
+
 cdef void pcp_spill(pasr_zone_t *z, pasr_pageset_t *pageset, uint32_t index, bint free_high) noexcept nogil:
-    """Give pages back if there are too many after a free to list *index*: ``nr_pcp_high()``, ``nr_pcp_free()``.
+    """Give pages back if there are too many after a free to list *index*: ``nr_pcp_free()``.
 
     *free_high*: there have been many frees of high order, and none of them shall stay.
     """
-    cdef int64_t batch = z.pcp_batch, high = pageset.high, wanted
-    cdef int64_t scaled = z.pcp_most_freed
+    cdef int64_t batch = z.pcp_batch, high, wanted
     if free_high:
-        pageset.high = <uint32_t> max(high - scaled, <int64_t> z.pcp_high_min)
-        free_bulk(z, pageset, <uint32_t> min(<int64_t> pageset.count, scaled), index)
-        return
-    if pageset.count < high:
-        return
-    if z.pcp_high_min != z.pcp_high_max and high < pageset.free_count + batch:
-        wanted = pageset.free_count + batch
-        pageset.high = <uint32_t> min(max(wanted, <int64_t> z.pcp_high_min), <int64_t> z.pcp_high_max)
-    if high < batch:
-        wanted = 1
+        wanted = z.pcp_most_freed
+        pageset.high = <uint32_t> max(pageset.high - wanted, <int64_t> z.pcp_high_min)
     else:
-        wanted = min(max(<int64_t> pageset.free_count, batch), high - batch)
-    if z.pcp_by_region:
-        # All of a list is looked at for them, so that must not be for a few.
-        wanted = max(wanted, <int64_t> pageset.count >> 3)
+        high = tune_high(z, pageset)
+        if pageset.count < high:
+            return
+        wanted = 1 if high < batch else min(max(<int64_t> pageset.free_count, batch), high - batch)
+        if z.pcp_by_region:
+            # All of a list is looked at for them, so that must not be for a few.
+            wanted = max(wanted, <int64_t> pageset.count >> 3)
     free_bulk(z, pageset, <uint32_t> wanted, index)
+    if z.flags & PASR_ZONE_BELOW_HIGH and is_above_high(z):
+        zone_set_flags(z, z.flags & ~<uint32_t> PASR_ZONE_BELOW_HIGH)
 
 
 cdef void pcp_free_other(pasr_zone_t *z, pasr_pageset_t *pageset, pasr_idx_t idx, uint32_t order) noexcept nogil:

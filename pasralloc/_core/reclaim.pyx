@@ -8,9 +8,9 @@ from pasralloc._core.nodetypes cimport (
     pasr_reclaimed_t,
 )
 from pasralloc._core.pcp cimport pcp_free
-from pasralloc._core.types cimport PASR_NIL, pasr_idx_t
+from pasralloc._core.types cimport PASR_NIL, PASR_ZONE_RECLAIM_ACTIVE, pasr_idx_t
 from pasralloc._core.watermark cimport watermark_ok, wmark_pages
-from pasralloc._core.zone cimport head_tag, pfn_of, tag_order
+from pasralloc._core.zone cimport head_tag, pfn_of, tag_order, zone_set_flags
 
 
 cdef void reclaim_block(
@@ -109,11 +109,13 @@ cdef void kswapd_run(pasr_memory_t *m) noexcept nogil:
             continue
         mz.wants_kswapd = False
         is_low = False
+        zone_set_flags(mz.zone, mz.zone.flags | PASR_ZONE_RECLAIM_ACTIVE)
         while not watermark_ok(mz, 0, wmark_pages(mz, PASR_WMARK_HIGH), mz.type, mz.zone.movable, 0):
             is_low = True
             nr_freed = reclaim_pages(m, mz, mz.kswapd_cpu, SWAP_CLUSTER_MAX)
             if nr_freed == 0:
                 break
             mz.nr_kswapd += nr_freed
+        zone_set_flags(mz.zone, mz.zone.flags & ~<uint32_t> PASR_ZONE_RECLAIM_ACTIVE)
         mz.nr_kswapd_runs += is_low
         mz.zone.watermark_boost = 0

@@ -56,6 +56,8 @@ cdef extern from "pasralloc/zone.h" nogil:
         PASR_OPENED_NONE
         PASR_OPENED_NOTED
         PASR_OPENED_READY
+        PASR_ZONE_BELOW_HIGH
+        PASR_ZONE_RECLAIM_ACTIVE
         PASR_RULES_STEAL
         PASR_RULES_CLAIM
         PASR_OP_ALLOC
@@ -138,6 +140,7 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint64_t managed
         uint64_t nr_highatomic
         uint64_t watermark_boost
+        uint64_t high_mark
         uint64_t boost_max
         uint64_t region_pages
         pasr_idx_t first
@@ -149,6 +152,7 @@ cdef extern from "pasralloc/zone.h" nogil:
         uint32_t notify_used
         uint32_t opened
         uint8_t opened_state
+        uint8_t flags
         uint32_t nr_cpus
         uint32_t pcp_batch
         uint32_t pcp_high_min

@@ -53,6 +53,7 @@ def zone_arrays(ZoneBase zone not None):
             ("nr_free", ReadOnlyView.create(zone, &z.nr_free, sizeof(uint64_t)), np.uint64),
             ("nr_highatomic", ReadOnlyView.create(zone, &z.nr_highatomic, sizeof(uint64_t)), np.uint64),
             ("cma_first", ReadOnlyView.create(zone, &z.cma_first, 1), np.uint8),
+            ("flags", ReadOnlyView.create(zone, &z.flags, 1), np.uint8),
             ("managed", ReadOnlyView.create(zone, &z.managed, sizeof(uint64_t)), np.uint64),
             ("nonempty", ReadOnlyView.create(zone, z.nonempty, PASR_NR_MIGRATETYPES * sizeof(uint32_t)), np.uint32),
         )

@@ -20,8 +20,9 @@ from pasralloc._core.freelist cimport (
 )
 from pasralloc._core.types cimport (
     PASR_COSTLY_ORDER, PASR_ENOMEM, PASR_ERANGE, PASR_MAX_PAGE_ORDER, PASR_MODE_BIASED, PASR_MODE_SORTED,
-    PASR_MODE_STRADDLE, PASR_NR_PCPTYPES, PASR_OK, PASR_TAG_CACHED, PASR_TAG_FREE, PASR_TAG_ORDER, PASR_TAG_SPLIT,
-    PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t, pasr_link_t, pasr_zone_t,
+    PASR_MODE_STRADDLE, PASR_NR_PCPTYPES, PASR_OK, PASR_RULES_CLAIM, PASR_TAG_CACHED, PASR_TAG_FREE,
+    PASR_TAG_ORDER, PASR_TAG_SPLIT, PASR_TAG_TYPE, PASR_TAG_TYPE_SHIFT, PASR_TOP_MASK, pasr_block_t, pasr_idx_t,
+    pasr_link_t, pasr_zone_t,
 )
 
 
@@ -289,6 +290,18 @@ cdef inline uint32_t pcplist_order(const pasr_zone_t *z, uint32_t index) noexcep
     """Order of the blocks on a list of a pageset."""
     cdef uint32_t order = index // PASR_NR_PCPTYPES
     return order if order <= PASR_COSTLY_ORDER else z.pageblock_order
+
+
+cdef inline bint minds_flags(const pasr_zone_t *z) noexcept nogil:
+    """Whether it matters to the zone what is known of it: pagesets of 6.12 become smaller while memory is short."""
+    return z.nr_cpus != 0 and z.rules == PASR_RULES_CLAIM
+
+
+cdef inline void zone_set_flags(pasr_zone_t *z, uint32_t flags) noexcept nogil:
+    """Change what is known of a zone, where pagesets mind it: then no free is one without further ado."""
+    if minds_flags(z):
+        z.flags = <uint8_t> flags
+        z.pcp_nr_plain = <uint8_t> (PASR_NR_PCPTYPES if flags == 0 else 0)
 
 
 cdef inline uint64_t nr_pageblocks(const pasr_zone_t *z) noexcept nogil:

@@ -146,7 +146,7 @@ class MemoryModel(Evacuations):
             for mz in zonelist:
                 if avoiding and mz.plan.nid != zonelist[0].plan.nid:
                     break
-                if not mz.has_enough(order, wmark, highest, wanted, flags):
+                if not mz.may_serve(order, wmark, highest, wanted, flags):
                     self.counters["misses"] += 1
                     self.counters["walked"] += 1
                     continue
@@ -278,11 +278,13 @@ class MemoryModel(Evacuations):
             mz.wants_kswapd = False
             is_low = not mz.has_enough(0, HIGH, mz.plan.type, "movable", 0)
             self.counters["kswapd_zones"] += is_low
+            mz.zone.is_reclaimed = mz.minds_high
             while not mz.has_enough(0, HIGH, mz.plan.type, "movable", 0):
                 freed = self._reclaim(mz, mz.plan.kswapd_cpu, CLUSTER)
                 if not freed:
                     break
                 self.counters["kswapd"] += freed
+            mz.zone.is_reclaimed = False
             mz.zone.watermark_boost = 0
 
     # Everything else

@@ -11,7 +11,7 @@ from pasralloc.testing.model import ALLOC_HIGHATOMIC, ALLOC_NON_BLOCK, ALLOC_OOM
 
 ALLOC_MIN_RESERVE = 32
 MIN, LOW, HIGH = 0, 1, 2
-DMA = 0
+DMA, MOVABLE = 0, 3
 
 
 class WatchedZone(ZoneModel):
@@ -80,6 +80,7 @@ class ZoneOfMemory:
     def __init__(self, plan: ZoneRules, by_region: bool, evacuation: Evacuation) -> None:
         self.zone = WatchedZone(**plan.options)
         self.zone.boost_max = plan.boost_max
+        self.zone.high_mark = plan.watermarks[HIGH] + plan.lowmem_reserve[MOVABLE]
         if plan.nr_reserve:
             reserves.setup(self.zone, plan.nr_reserve * self.zone.pageblock_pages)
         spared = evacuation.trigger == "free" and plan.type == DMA
@@ -108,9 +109,31 @@ class ZoneOfMemory:
         """Pages of a watermark, boost included."""
         return self.plan.watermarks[wmark] + self.zone.watermark_boost
 
-    def has_enough(self, order: int, wmark: int, highest: int, wanted: str, flags: int) -> bool:
+    @property
+    def minds_high(self) -> bool:
+        """Whether its pagesets become smaller while memory is short."""
+        return self.zone.generation.claims and bool(self.zone.pagesets)
+
+    def may_serve(self, order: int, wmark: int, highest: int, wanted: str, flags: int) -> bool:
+        """Ask for the high watermark first until it is missed, as ``get_page_from_freelist()``."""
+        request = (highest, wanted, flags)
+        if self.minds_high and not self.zone.is_below_high:
+            if self.has_enough(order, wmark, *request, level=HIGH):
+                return True
+            self.zone.is_below_high = True
+        return self.has_enough(order, wmark, *request)
+
+    def has_enough(
+        self,
+        order: int,
+        wmark: int,
+        highest: int,
+        wanted: str,
+        flags: int,
+        level: int | None = None,
+    ) -> bool:
         """``zone_watermark_fast()``: ``__GFP_HIGH`` ignores what a boost adds to the min watermark."""
-        marks = [self.mark(wmark)]
+        marks = [self.mark(wmark if level is None else level)]
         if order == 0 and wmark == MIN and flags & ALLOC_MIN_RESERVE:
             marks.append(self.plan.watermarks[MIN])
         return any(self._is_above(mark, order, highest, wanted, flags) for mark in marks)

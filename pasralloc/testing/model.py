@@ -53,7 +53,7 @@ class ZoneModel:
     Regions that begin inside a block need no rule of their own here: a block counts where its first page lies.
     """
 
-    watermark_boost = boost_max = 0  # pages; a zone alone has no watermarks
+    watermark_boost = boost_max = high_mark = is_below_high = is_reclaimed = 0  # no watermarks
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ def nr_to_refill(model: ZoneModel, pageset: PagesetModel, order: int) -> int:
     if pageset.high < base:
         return 1
     batch = base if order else base << pageset.alloc_factor
-    if pageset.high_min != pageset.high_max:
+    if pageset.high_min != pageset.high_max and not model.is_below_high:
         pageset.high = min(pageset.high + batch, pageset.high_max)
     if not order:
         most = max(pageset.high - pageset.count - base, base)
@@ -149,23 +149,41 @@ def free(model: ZoneModel, cpu: int, pfn: int, order: int) -> None:
     pageset.was_high_order = 0 < order <= COSTLY_ORDER
     if pageset.free_count < pageset.batch << SCALE_MAX:
         pageset.free_count += 1 << order
-    high = high_now(pageset, free_high)
+    high = high_now(model, pageset, free_high)
     if pageset.count >= high:
         nr = nr_to_free(pageset, high, free_high)
         if model.by_region and not free_high:
             nr = max(nr, pageset.count // 8)
         free_bulk(model, pageset, nr, key)
+        if model.is_below_high and has_recovered(model):
+            model.is_below_high = False
 
 
-def high_now(pageset: PagesetModel, free_high: bool) -> int:
-    """``nr_pcp_high()``, with no reclaim going on."""
+def has_recovered(model: ZoneModel) -> bool:
+    """Whether the zone is above its high watermark, for a page that is neither movable nor urgent."""
+    kinds = ("isolate", "cma", "highatomic")
+    nr_free = sum(1 << order for order, name in model.free_blocks().values() if name not in kinds)
+    return nr_free > model.high_mark + model.watermark_boost
+
+
+def high_now(model: ZoneModel, pageset: PagesetModel, free_high: bool) -> int:
+    """``nr_pcp_high()``."""
     high = pageset.high
     if not high:
         return 0
     if free_high:
         pageset.high = max(high - (pageset.batch << SCALE_MAX), pageset.high_min)
         return 0
-    if pageset.high_min != pageset.high_max and pageset.count >= high:
+    smaller = max(high - max(pageset.free_count, pageset.batch), pageset.high_min)
+    if model.is_reclaimed:
+        pageset.high = smaller
+        return min(pageset.batch * 4, smaller)
+    if pageset.high_min == pageset.high_max:
+        return high
+    if model.is_below_high:
+        pageset.high = smaller
+        return max(pageset.count, pageset.high_min)
+    if pageset.count >= high:
         needed = pageset.free_count + pageset.batch
         if high < needed:
             pageset.high = min(max(needed, pageset.high_min), pageset.high_max)

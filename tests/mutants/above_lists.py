@@ -244,15 +244,15 @@ MUTANTS = [
     ),
     Mutant(
         "_core/pcp.pyx",
-        "        pageset.high = <uint32_t> max(high - scaled, <int64_t> z.pcp_high_min)\n",
+        "        pageset.high = <uint32_t> max(pageset.high - wanted, <int64_t> z.pcp_high_min)\n",
         "        pass\n",
         "many frees of high order leave the high of a pageset alone",
         f"{MACHINE} {PAGESETS}",
     ),
     Mutant(
         "_core/pcp.pyx",
-        "z.pcp_high_max and high < pageset.free_count + batch:",
-        "z.pcp_high_max and high < batch:",
+        "pageset.count >= high and high < pageset.free_count + batch:",
+        "pageset.count >= high and high < batch:",
         "the high of a pageset does not grow with what is freed",
         f"{MACHINE} {PAGESETS}",
     ),

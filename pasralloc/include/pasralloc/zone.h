@@ -91,6 +91,12 @@ typedef struct pasr_pageset {
     pasr_pcplist_t lists[PASR_NR_PCPLISTS];
 } pasr_pageset_t;
 
+/* What is known of a zone by those who keep its watermarks, or-ed. Only 6.12 knows it, and only pagesets mind. */
+enum pasr_zone_flag {
+    PASR_ZONE_BELOW_HIGH = 1,         /* a request has met it below its high watermark */
+    PASR_ZONE_RECLAIM_ACTIVE = 2      /* kswapd is at work in it */
+};
+
 /* How memory of another type is taken. */
 enum pasr_rules { PASR_RULES_STEAL = 0 /* 3.9 */, PASR_RULES_CLAIM = 1 /* 6.12 */ };
 
@@ -118,6 +124,7 @@ typedef struct pasr_zone {
     uint64_t managed;                 /* pages that belong to the allocator */
     uint64_t nr_highatomic;           /* pages of pageblocks that were reserved as HIGHATOMIC */
     uint64_t watermark_boost;         /* pages that watermarks are higher by, since pageblocks were mixed */
+    uint64_t high_mark;               /* high watermark and lowmem reserve of movable requests, boost left out */
     uint64_t boost_max;               /* most of it, in pages; 0: watermarks stay as they are */
     uint64_t region_pages;            /* of every region, the last perhaps excepted; 0: they differ */
     pasr_idx_t first;                 /* the span as frames: [first, end) */
@@ -130,7 +137,8 @@ typedef struct pasr_zone {
     uint32_t notify_used;             /* such a region gets attention; 0: none does */
     uint32_t opened;                  /* region that was opened last, if opened_state says so */
     uint8_t opened_state;             /* enum pasr_opened */
-    uint8_t pad[3];
+    uint8_t flags;                    /* enum pasr_zone_flag */
+    uint8_t pad[2];
 
     uint32_t nr_cpus;                 /* with a pageset; 0: there are none */
     uint32_t pcp_batch;               /* struct per_cpu_pages: batch, high_min, high_max; 3.9 has one high */
@@ -138,7 +146,7 @@ typedef struct pasr_zone {
     uint32_t pcp_high_max;
     uint16_t pcp_orders;              /* bit o: blocks of order o go through pagesets */
     uint8_t pcp_by_region;            /* refill from the lowest region and give back from the highest */
-    uint8_t pcp_nr_plain;             /* single pages of types below this go to a pageset without further ado */
+    uint8_t pcp_nr_plain;             /* single pages of types below this go to a pageset without further ado; with flags none do */
     uint32_t pcp_most_freed;          /* free_count grows up to this */
 
     uint8_t mode;                     /* enum pasr_mode, or-ed */
