@@ -53,8 +53,8 @@ class Pagesets:
     batches; `high_max` an eighth of the managed pages over the CPUs, likewise.
     3.9: the same with 128 for 256, and `high` six times that. Sizes stay when
     the zone grows. With less than a batch for `high` refills and returns are of
-    one page, and nothing is tuned. In a simulation pagesets of 6.12 become smaller while
-    their zone is below its high watermark or kswapd is at work in it; a zone alone has no watermarks. Differs
+    one page, and nothing is tuned. In a simulation pagesets of 6.12 that are tuned (`high` is
+    less than `high_max`) become smaller while their zone is below its high watermark; a zone alone has no watermarks. Differs
     from Linux: many frees of high order in a row make a pageset give back from one batch on, which the kernel does where
     a CPU has a large share of the caches (``PCPF_FREE_HIGH_BATCH``), and without that at once.
     Immutable; may be shared by threads.
@@ -141,10 +141,10 @@ class Pagesets:
                     f"{name} must be at least two batches of {batch} pages, one to keep and one to give back, or"
                     f" less than one batch (then pages are moved one at a time); got {value}"
                 )
-        if high < batch <= high_max:
+        if high < batch and high != high_max:
             raise ValueError(
-                f"high and high_max must both be less than the batch of {batch} pages, or neither;"
-                f" got {high} and {high_max}"
+                f"high_max must be the high of {high} pages where that is less than the batch of {batch} pages,"
+                f" for then nothing is tuned; got {high_max}"
             )
         return batch, high, high_max
 

@@ -67,8 +67,9 @@ class TestSizes:
             (
                 "6.12",
                 {"batch": 8, "high": 0, "high_max": 64},
-                "both be less than the batch of 8 pages, or neither; got 0 and 64",
+                "high_max must be the high of 0 pages where that is less than the batch of 8 .* got 64",
             ),
+            ("6.12", {"batch": 8, "high": 0, "high_max": 3}, "then nothing is tuned; got 3"),
             ("6.12", {"by_region": 1}, "by_region must be True or False, got 1"),
             ("6.12", {"batch": "8"}, "batch must be an integer, got '8'"),
             ("3.9", {"batch": 8, "high": 7}, "high must be at least the batch of 8 .* got 7"),

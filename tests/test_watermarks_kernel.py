@@ -344,6 +344,16 @@ class TestPagesetsWhileMemoryIsShort:
         assert sim.zones[0].pageset(0).high == 100
         sim.check()
 
+    def test_a_zone_alone_does_not_take_it_over(self):
+        """It has no watermarks to recover above."""
+        sim, _ = self.grown()
+        zone = pa.Zone(64 * MIB, region_pages=[8 * MIB] * 8, placement="linux", pagesets=self.SIZES)
+        zone.restore(sim.zones[0].snapshot())
+        before = zone.pageset(0).high
+        zone.free(zone.alloc())
+        assert zone.pageset(0).high == before
+        zone.check()
+
     def test_a_snapshot_keeps_it(self):
         sim, _ = self.grown()
         saved = sim.snapshot()

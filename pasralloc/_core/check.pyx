@@ -162,7 +162,7 @@ cdef int check_tables(const pasr_zone_t *z, fault_t *fault) noexcept nogil:
     expected_types = (has_cma and z.rules == PASR_RULES_CLAIM) << z.movable
     if z.cma_first != expected_types:
         return fail(fault, BAD_CMA_FIRST, 0, z.cma_first, expected_types)
-    expected_types = PASR_NR_PCPTYPES if minds_flags(z) and z.flags == 0 else 0
+    expected_types = PASR_NR_PCPTYPES if z.nr_cpus != 0 and z.rules == PASR_RULES_CLAIM and z.flags == 0 else 0
     if z.pcp_nr_plain != expected_types or z.flags > minds_flags(z) * PASR_ZONE_BELOW_HIGH:
         return fail(fault, BAD_FLAGS, z.flags, z.pcp_nr_plain, expected_types)
     return check_notes(z, fault)

@@ -58,8 +58,8 @@ cdef class MemoryZone(ZoneBase):
         Number of its node.
     name : {"DMA", "DMA32", "Normal", "Movable"}
     is_below_high : bool
-        Whether a request has met the zone below its high watermark, by the rules of 6.12 and with pagesets, which
-        become smaller until it has recovered (``ZONE_BELOW_HIGH``).
+        Whether a request has met the zone below its high watermark, by the rules of 6.12 and with pagesets, which,
+        if they are tuned, become smaller until it has recovered (``ZONE_BELOW_HIGH``).
     """
 
     @property
@@ -148,7 +148,8 @@ cdef class MemoryBase:
             mz = &self.c.zones[i]
             mz.zone = &zone.c
             zone.c.boost_max = plan.boost_max
-            zone.c.high_mark = plan.watermarks[<int> PASR_WMARK_HIGH] + plan.lowmem_reserve[<int> PASR_ZONE_MOVABLE]
+            if plan.watermarks[<int> PASR_WMARK_HIGH] != 0:
+                zone.c.high_mark = plan.watermarks[<int> PASR_WMARK_HIGH] + plan.lowmem_reserve[<int> PASR_ZONE_MOVABLE]
             if plan.nr_reserve:
                 reserve_setup(&zone.c, plan.nr_reserve)
                 zone.forget_changes()

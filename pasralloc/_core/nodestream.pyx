@@ -9,8 +9,8 @@ from pasralloc._core.node cimport (
     avoids_fragments, node_advance, node_alloc, node_free, node_settle, want_kswapd, zone_at, zonelist_of,
 )
 from pasralloc._core.nodetypes cimport (
-    PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_NO_ZONE, PASR_WMARK_HIGH, PASR_ZONE_MOVABLE,
-    PASR_ZONE_NORMAL, pasr_memzone_t,
+    PASR_LRU_ANON, PASR_LRU_FILE, PASR_LRU_UNEVICTABLE, PASR_NO_ZONE, PASR_WMARK_HIGH, PASR_WMARK_LOW,
+    PASR_ZONE_MOVABLE, PASR_ZONE_NORMAL, pasr_memzone_t,
 )
 from pasralloc._core.stream cimport (
     FRAME_AHEAD, NR_COPIED, NR_EXECUTED, SLOT_AHEAD, copy_valid, execute, guard_t,
@@ -19,7 +19,7 @@ from pasralloc._core.types cimport (
     PASR_ALLOC_NOFRAGMENT, PASR_EALREADY, PASR_ERANGE, PASR_MODE_SORTED, PASR_NR_PCPTYPES, PASR_OK, PASR_OP_ALLOC,
     PASR_OP_CHECK_ORDER, PASR_RULES_CLAIM, PASR_TOP_PAGES, pasr_zone_t,
 )
-from pasralloc._core.zone cimport zone_free_error, zone_prefetch
+from pasralloc._core.zone cimport minds_flags, zone_free_error, zone_prefetch
 
 
 cdef enum:
@@ -100,16 +100,18 @@ cdef inline void prefetch(const pasr_memory_t *m, int64_t pfn, bint links) noexc
 cdef pasr_memzone_t *find_first(const place_t *place, guard_t *guard) noexcept nogil:
     """The zone that movable requests go to first, and what has to be left to others; NULL if there is none."""
     cdef pasr_memory_t *m = place.memory
-    cdef uint32_t movable = m.zones[0].zone.movable, migratetype, highest, at
+    cdef uint32_t movable = m.zones[0].zone.movable, migratetype, highest, at, level
     at = zonelist_of(m, place.node, highest_of(place, movable))[0]
     if at == PASR_NO_ZONE:
         return NULL
+    # Whoever is the first below the high watermark is to note it, if anybody minds.
+    level = PASR_WMARK_HIGH if minds_flags(m.zones[at].zone) else PASR_WMARK_LOW
     for migratetype in range(PASR_NR_PCPTYPES):
         highest = highest_of(place, migratetype)
         guard.plenty[migratetype] = UINT64_MAX                  # never, if it goes elsewhere
         if zonelist_of(m, place.node, highest)[0] == at:
             guard.plenty[migratetype] = (
-                m.zones[at].watermarks[<int> PASR_WMARK_HIGH] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)
+                m.zones[at].watermarks[level] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)
     guard.flags = PASR_ALLOC_NOFRAGMENT if avoids_fragments(
         m, zonelist_of(m, place.node, highest_of(place, movable))) else 0
     return &m.zones[at]

@@ -294,7 +294,7 @@ cdef inline uint32_t pcplist_order(const pasr_zone_t *z, uint32_t index) noexcep
 
 cdef inline bint minds_flags(const pasr_zone_t *z) noexcept nogil:
     """Whether it matters to the zone what is known of it: pagesets of 6.12 become smaller while memory is short."""
-    return z.nr_cpus != 0 and z.rules == PASR_RULES_CLAIM
+    return z.nr_cpus != 0 and z.rules == PASR_RULES_CLAIM and z.high_mark != 0
 
 
 cdef inline void zone_set_flags(pasr_zone_t *z, uint32_t flags) noexcept nogil:

@@ -112,7 +112,8 @@ class ZoneOfMemory:
     @property
     def minds_high(self) -> bool:
         """Whether its pagesets become smaller while memory is short."""
-        return self.zone.generation.claims and bool(self.zone.pagesets)
+        has_marks = self.plan.watermarks[HIGH] > 0
+        return has_marks and self.zone.generation.claims and bool(self.zone.pagesets)
 
     def may_serve(self, order: int, wmark: int, highest: int, wanted: str, flags: int) -> bool:
         """Ask for the high watermark first until it is missed, as ``get_page_from_freelist()``."""

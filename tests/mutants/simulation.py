@@ -155,7 +155,7 @@ MUTANTS = [
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "[<int> PASR_WMARK_HIGH] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)",
+        "[level] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)",
         "[1] + m.zones[at].lowmem_reserve[highest] - 1)",
         "a stream takes the page at the low watermark",
         STREAMS,
@@ -394,7 +394,7 @@ MUTANTS = [
     ),
     Mutant(
         "_core/nodestream.pyx",
-        "[<int> PASR_WMARK_HIGH] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)",
+        "[level] + m.zones[at].lowmem_reserve[highest] + PASR_TOP_PAGES)",
         "[1] + m.zones[at].lowmem_reserve[highest])",
         "a stream takes large blocks across the low watermark",
         KERNEL,
@@ -537,6 +537,13 @@ MUTANTS = [
         "    zone_set_flags(z, counters.flags & PASR_ZONE_BELOW_HIGH)\n",
         "",
         "a snapshot forgets that memory was short",
+        KERNEL,
+    ),
+    Mutant(
+        "_core/zone.pxd",
+        " and z.high_mark != 0",
+        "",
+        "a zone alone takes over that memory was short",
         KERNEL,
     ),
 ]

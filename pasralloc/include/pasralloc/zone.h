@@ -124,7 +124,7 @@ typedef struct pasr_zone {
     uint64_t managed;                 /* pages that belong to the allocator */
     uint64_t nr_highatomic;           /* pages of pageblocks that were reserved as HIGHATOMIC */
     uint64_t watermark_boost;         /* pages that watermarks are higher by, since pageblocks were mixed */
-    uint64_t high_mark;               /* high watermark and lowmem reserve of movable requests, boost left out */
+    uint64_t high_mark;               /* high watermark and lowmem reserve of movable requests, boost left out; 0: there are none */
     uint64_t boost_max;               /* most of it, in pages; 0: watermarks stay as they are */
     uint64_t region_pages;            /* of every region, the last perhaps excepted; 0: they differ */
     pasr_idx_t first;                 /* the span as frames: [first, end) */
