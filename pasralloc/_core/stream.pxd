@@ -72,36 +72,37 @@ cdef inline uint64_t execute(
     With a *guard* those before the first one that needs care or fails, and none behind one that mixes types.
     *has_guard*, *has_pageset* and *mode* are literals.
     """
-    cdef uint64_t i
+    cdef const pasr_op_t *op = ops
     cdef int64_t result
     cdef uint32_t slot
-    for i in range(nr):
-        __builtin_prefetch(&slots[ops[i + SLOT_AHEAD].slot])
+    while op != ops + nr:
+        __builtin_prefetch(&slots[op[SLOT_AHEAD].slot])
         # Of allocations as well, whose slots may hold any pfn: to tell them apart would cost
         # as much as the operations themselves wherever these are hard to foresee.
-        zone_prefetch(z, slots[ops[i + FRAME_AHEAD].slot], not has_pageset)
-        slot = ops[i].slot
-        if ops[i].op == PASR_OP_ALLOC:
+        zone_prefetch(z, slots[op[FRAME_AHEAD].slot], not has_pageset)
+        slot = op.slot
+        if op.op != PASR_OP_ALLOC:
+            result = release(z, pageset, slots[slot], op.order, has_pageset, mode) if cython.unlikely(
+                op.flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
             if has_guard:
-                if cython.unlikely(needs_care(guard, z, ops[i], has_pageset)):
-                    return i
-                # Without a pageset the block is one of the own type, however little types may mix.
-                result = allocate(z, pageset, ops[i], guard.flags if has_pageset else 0, has_pageset, mode)
                 if cython.unlikely(result < 0):
-                    return i
-                slots[slot] = pfn_of(z, <pasr_idx_t> result)
-                if cython.unlikely(z.watermark_boost != 0):
-                    return i + 1
-                continue
-            result = allocate(z, pageset, ops[i], ops[i].flags, has_pageset, mode)
-            slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
+                    return op - ops
+        elif has_guard:
+            if cython.unlikely(needs_care(guard, z, op[0], has_pageset)):
+                return op - ops
+            # Without a pageset the block is one of the own type, however little types may mix.
+            result = allocate(z, pageset, op[0], guard.flags if has_pageset else 0, has_pageset, mode)
+            if cython.unlikely(result < 0):
+                return op - ops
+            slots[slot] = pfn_of(z, <pasr_idx_t> result)
+            if cython.unlikely(z.watermark_boost != 0):
+                return op - ops + 1
         else:
-            result = release(z, pageset, slots[slot], ops[i].order, has_pageset, mode) if cython.unlikely(
-                ops[i].flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
-            if has_guard:
-                if cython.unlikely(result < 0):
-                    return i
-        nr_failed[0] += result < 0
+            result = allocate(z, pageset, op[0], op.flags, has_pageset, mode)
+            slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
+        if not has_guard:
+            nr_failed[0] += result < 0
+        op += 1
     return nr
 
 

@@ -443,15 +443,15 @@ MUTANTS = [
     ),
     Mutant(
         "_core/stream.pxd",
-        "                if cython.unlikely(z.watermark_boost != 0):\n                    return i + 1\n",
+        "            if cython.unlikely(z.watermark_boost != 0):\n                return op - ops + 1\n",
         "",
         "a stream goes on after watermarks were raised",
         STREAMS,
     ),
     Mutant(
         "_core/stream.pxd",
-        "                if cython.unlikely(result < 0):\n                    return i\n                slots",
-        "                slots",
+        "            if cython.unlikely(result < 0):\n                return op - ops\n            slots",
+        "            slots",
         "a stream stores what failed",
         STREAMS,
     ),
