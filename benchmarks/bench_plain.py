@@ -41,6 +41,8 @@ class Plain:
     def restore(self, _: None) -> None:
         self.close()
         self.c = self.library.plain_create(self.nr_pages)
+        if self.c is None:
+            raise MemoryError("no memory for the plain allocator")
         pointers = (
             array.ctypes.data_as(ctypes.c_void_p)
             for array in (self.frames, self.orders, self.are_free)

@@ -148,7 +148,14 @@ static inline int64_t release(plain_t *p, int64_t idx)
     return 0;
 }
 
-/* Nothing but frames that are allocated; 0 if memory is short. */
+void plain_destroy(plain_t *p)
+{
+    free(p->links);
+    free(p->tags);
+    free(p);
+}
+
+/* No block yet; NULL if memory is short. */
 plain_t *plain_create(uint32_t nr_frames)
 {
     plain_t *p = calloc(1, sizeof *p);
@@ -160,18 +167,13 @@ plain_t *plain_create(uint32_t nr_frames)
     p->region_shift = __builtin_ctz(nr_frames / NR_REGIONS);
     p->links = calloc(nr_frames + NR_ORDERS * NR_REGIONS, sizeof *p->links);
     p->tags = calloc(nr_frames, 1);
-    if (p->links == NULL || p->tags == NULL)
+    if (p->links == NULL || p->tags == NULL) {
+        plain_destroy(p);
         return NULL;
+    }
     for (i = nr_frames; i < nr_frames + NR_ORDERS * NR_REGIONS; i++)
         p->links[i] = (link_t){i, i};
     return p;
-}
-
-void plain_destroy(plain_t *p)
-{
-    free(p->links);
-    free(p->tags);
-    free(p);
 }
 
 /* Make blocks free, or allocated. */

@@ -29,6 +29,7 @@ _WHERE = {
     "InvalidFree": "pasralloc.errors",
     "MachineError": "pasralloc.errors",
     "MissingValue": "pasralloc.errors",
+    "MoveRefused": "pasralloc.errors",
     "OutOfMemory": "pasralloc.errors",
     "PasrallocError": "pasralloc.errors",
     "TraceFormatError": "pasralloc.errors",

@@ -21,6 +21,7 @@ from pasralloc.errors import DramError as DramError
 from pasralloc.errors import InvalidFree as InvalidFree
 from pasralloc.errors import MachineError as MachineError
 from pasralloc.errors import MissingValue as MissingValue
+from pasralloc.errors import MoveRefused as MoveRefused
 from pasralloc.errors import OutOfMemory as OutOfMemory
 from pasralloc.errors import PasrallocError as PasrallocError
 from pasralloc.errors import TraceFormatError as TraceFormatError

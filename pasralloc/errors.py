@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "CommandError",
@@ -11,6 +12,7 @@ __all__ = [
     "InvalidFree",
     "MachineError",
     "MissingValue",
+    "MoveRefused",
     "OutOfMemory",
     "PasrallocError",
     "TraceFormatError",
@@ -65,6 +67,36 @@ class InvalidFree(PasrallocError, ValueError):
     def __str__(self) -> str:
         pfn = f"{self.pfn:#x}" if self.pfn >= 0 else str(self.pfn)
         return f"cannot {self.verb} pfn {pfn}: {self.why}"
+
+
+class MoveRefused(PasrallocError, RuntimeError):
+    """The sink of a simulation has refused a move, and the evacuation that was asked for ended there.
+
+    Parameters
+    ----------
+    old_pfn, new_pfn : int
+        Where the block is, and where it was to go.
+    order : int
+        Of the block.
+    answer : int
+        What the sink returned.
+    result : Evacuated
+        What was done before, which stands.
+    """
+
+    def __init__(self, old_pfn: int, new_pfn: int, order: int, answer: int, result: Any) -> None:
+        super().__init__(old_pfn, new_pfn, order, answer, result)
+        self.old_pfn = old_pfn
+        self.new_pfn = new_pfn
+        self.order = order
+        self.answer = answer
+        self.result = result
+
+    def __str__(self) -> str:
+        return (
+            f"the sink refused to move the block of order {self.order} at pfn {self.old_pfn:#x} to pfn"
+            f" {self.new_pfn:#x}: it returned {self.answer}, expected 0; {self.result.moved} pages were moved before"
+        )
 
 
 class CorruptZone(PasrallocError, RuntimeError):

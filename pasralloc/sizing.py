@@ -53,11 +53,12 @@ class Pagesets:
     batches; `high_max` an eighth of the managed pages over the CPUs, likewise.
     3.9: the same with 128 for 256, and `high` six times that. Sizes stay when
     the zone grows. With less than a batch for `high` refills and returns are of
-    one page, and nothing is tuned. In a simulation pagesets of 6.12 that are tuned (`high` is
-    less than `high_max`) become smaller while their zone is below its high watermark; a zone alone has no watermarks. Differs
-    from Linux: many frees of high order in a row make a pageset give back from one batch on, which the kernel does where
-    a CPU has a large share of the caches (``PCPF_FREE_HIGH_BATCH``), and without that at once.
-    Immutable; may be shared by threads.
+    one page, and nothing is tuned. In a simulation pagesets of 6.12 that are tuned (`high`
+    is less than `high_max`) become smaller while their zone is below its high watermark; a
+    zone alone has no watermarks. Differs from Linux: many frees of high order in a row make
+    a pageset give back from one batch on, which the kernel does where a CPU has a large
+    share of the caches (``PCPF_FREE_HIGH_BATCH``), and without that at once. Immutable; may
+    be shared by threads.
 
     References
     ----------

@@ -1,6 +1,7 @@
 """What evacuation refuses, what a sink may do, and snapshots of what workers are to do."""
 
 import ctypes
+import pickle
 import re
 import threading
 import time
@@ -206,7 +207,12 @@ class TestSink:
 
             if is_refused:
                 sim.set_move_sink(sink)
-            result = sim.evacuate(sim.zones[0], 3)
+            if is_refused:
+                with pytest.raises(pa.MoveRefused) as error:
+                    sim.evacuate(sim.zones[0], 3)
+                result = error.value.result
+            else:
+                result = sim.evacuate(sim.zones[0], 3)
             assert (result.moved, result.aborted, result.failed) == (
                 nr,
                 True,
@@ -233,9 +239,31 @@ class TestSink:
             lambda: sim.compact(sim.zones[0]),
             lambda: sim.evacuate_range(2 * TOP, 9),
         ):
-            result = call()
+            with pytest.raises(pa.MoveRefused) as error:
+                call()
+            result = error.value.result
             assert (result.moved, result.aborted, result.reason) == (0, True, "refused by the sink")
             assert sim.digest() == digest
+
+    def test_the_error_names_the_move(self, sim):
+        told = []
+
+        @MOVE_SINK
+        def sink(context, old, new, order):
+            told.append((old, new, order))
+            return 7 if len(told) == 3 else 0
+
+        sim.set_move_sink(sink)
+        with pytest.raises(
+            pa.MoveRefused, match=r"it returned 7, expected 0; 2 pages were"
+        ) as error:
+            sim.evacuate(sim.zones[0], 2)
+        refused = error.value
+        assert (refused.old_pfn, refused.new_pfn, refused.order) == told[-1]
+        assert f"at pfn {refused.old_pfn:#x} to pfn {refused.new_pfn:#x}" in str(refused)
+        assert moved(sim) == [move[:2] for move in told[:2]]
+        assert str(pickle.loads(pickle.dumps(refused))) == str(refused)
+        sim.check()
 
     @pytest.mark.parametrize(
         "wrong",

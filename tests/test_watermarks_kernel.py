@@ -247,7 +247,6 @@ class TestPagesetsWhileMemoryIsShort:
     def test_pagesets_grow_no_more_by_refills(self):
         sim, _ = self.grown()
         assert sim.zones[0].is_below_high
-        sim.advance(0)
         sim.drain()
         before = sim.zones[0].pageset(0).high
         sim.alloc_batch(np.zeros(300, np.uint8))

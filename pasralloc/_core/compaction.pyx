@@ -135,6 +135,14 @@ cdef bint lower_target(
     return region_of(z, target.head, z.mode) < region_of(z, extent.first, z.mode)
 
 
+cdef inline void fill_move(
+    pasr_move_t *entry, const pasr_zone_t *z, pasr_idx_t source, pasr_idx_t target, uint32_t order
+) noexcept nogil:
+    entry.old_pfn = pfn_of(z, source)
+    entry.new_pfn = pfn_of(z, target)
+    entry.order = <uint8_t> order
+
+
 cdef inline void note_move(
     pasr_memory_t *m, pasr_memzone_t *mz, pasr_idx_t source, pasr_idx_t target, uint32_t order
 ) noexcept nogil:
@@ -144,9 +152,7 @@ cdef inline void note_move(
     if state != PASR_PAGE_UNKNOWN:
         lru_remove(mz, source)
         lru_add(mz, target, state)
-    entry.old_pfn = pfn_of(mz.zone, source)
-    entry.new_pfn = pfn_of(mz.zone, target)
-    entry.order = <uint8_t> order
+    fill_move(entry, mz.zone, source, target, order)
     m.nr_moves += 1
 
 
@@ -162,8 +168,11 @@ cdef uint32_t move_block(
     cdef uint32_t migratetype = tag_type(head_tag(z, source)), region
     if not find_target(z, data, order, migratetype, &target):
         return PASR_HELD_TARGETS
-    if m.sink != NULL and m.sink(m.sink_context, pfn_of(z, source), pfn_of(z, target.head), order) != 0:
-        return PASR_HELD_SINK
+    if m.sink != NULL:
+        m.answer = m.sink(m.sink_context, pfn_of(z, source), pfn_of(z, target.head), order)
+        if m.answer != 0:
+            fill_move(&m.refused, z, source, target.head, order)
+            return PASR_HELD_SINK
     region = region_of(z, target.head, z.mode)
     list_remove(z, target.head, target.order, target.migratetype, region, z.mode)
     zone_expand(z, target.head, order, target.order, target.migratetype, migratetype, region, z.mode)

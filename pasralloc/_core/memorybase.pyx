@@ -18,9 +18,9 @@ from pasralloc._core.memoryimage cimport (
 )
 from pasralloc._core.node cimport zone_at
 from pasralloc._core.nodetypes cimport (
-    PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_MOVES, PASR_NR_RECLAIMED,
-    PASR_WMARK_HIGH, PASR_ZONE_MOVABLE, pasr_compact_control_t,
-    pasr_evacuation_t, pasr_lru_t, pasr_memzone_t, pasr_move_t, pasr_reclaimed_t,
+    PASR_MAX_NR_ZONES, PASR_NO_ZONE, PASR_NR_LRU_LISTS, PASR_NR_MOVES, PASR_NR_RECLAIMED, PASR_WMARK_HIGH,
+    PASR_ZONE_MOVABLE, pasr_compact_control_t, pasr_evacuation_t, pasr_lru_t, pasr_memzone_t, pasr_move_t,
+    pasr_reclaimed_t,
 )
 from pasralloc._core.reserves cimport reserve_setup
 from pasralloc._core.snapshot cimport digest_of

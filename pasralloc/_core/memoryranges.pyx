@@ -20,6 +20,7 @@ import numpy as np
 
 from pasralloc._core.records import EVACUATION_TARGETS, HELD_DTYPE, HOLDERS, Evacuated
 from pasralloc.choices import unknown
+from pasralloc.errors import MoveRefused
 
 MOVE_SINK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint32)
 MOVE_SINK.__doc__ = "Type of the functions that `Simulation.set_move_sink` takes."
@@ -107,15 +108,20 @@ cdef class MemoryRanges(Memory):
         return control
 
     cdef object result_of(self, pasr_compacted_t *done, int64_t left):
-        """What was done, when *left* pages are in use still."""
-        cdef bint was_ended = done.holder == PASR_HELD_TARGETS or done.holder == PASR_HELD_SINK
+        """What was done, when *left* pages are in use still; MoveRefused if the sink has ended it."""
+        cdef bint was_refused = done.holder == PASR_HELD_SINK
+        cdef bint was_ended = was_refused or done.holder == PASR_HELD_TARGETS
         cdef uint64_t nr_stuck = done.nr_failed + done.nr_unmovable + done.nr_pinned
         if left != 0:
             note_holder(done)
-        return Evacuated(
+        result = Evacuated(
             moved=done.nr_moved, dropped=done.nr_dropped, failed=done.nr_failed, aborted=was_ended,
             complete=left == 0, complete_after_drain=not was_ended and nr_stuck == 0, reason=HOLDERS[done.holder],
             unmovable=done.nr_unmovable, pinned=done.nr_pinned, cached=done.nr_cached)
+        if was_refused:
+            raise MoveRefused(
+                self.c.refused.old_pfn, self.c.refused.new_pfn, self.c.refused.order, self.c.answer, result)
+        return result
 
     def evacuate(self, zone, region, now_ns=None, *, targets=None):
         """Move the pages in use of a region elsewhere, so that it becomes completely free.
@@ -146,6 +152,8 @@ cdef class MemoryRanges(Memory):
             If an argument does not fit; nothing is changed.
         RuntimeError
             If another thread's call is at work, or the sink calls.
+        MoveRefused
+            If the sink refuses a move. What was done before stands, and is the *result* of the exception.
 
         Notes
         -----
@@ -196,6 +204,8 @@ cdef class MemoryRanges(Memory):
             If an argument does not fit, or the range leaves its zone; nothing is changed.
         RuntimeError
             If another thread's call is at work, or the sink calls.
+        MoveRefused
+            If the sink refuses a move. What was done before stands, and is the *result* of the exception.
         """
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)
@@ -243,6 +253,8 @@ cdef class MemoryRanges(Memory):
             If an argument does not fit; nothing is changed.
         RuntimeError
             If another thread's call is at work, or the sink calls.
+        MoveRefused
+            If the sink refuses a move. What was done before stands, and is the *result* of the exception.
 
         Notes
         -----
@@ -310,9 +322,9 @@ cdef class MemoryRanges(Memory):
         sink : MOVE_SINK or None
             A C function ``int sink(void *context, int64_t old_pfn, int64_t new_pfn, uint32_t order)`` as a ctypes
             function of that type: a decorated Python function, or the address of a compiled one. *context* is NULL.
-            If it returns anything but 0, the block stays, and the evacuation ends after what was moved before:
-            *reason* of the result, or `evacuations` of what the worker did, is "refused by the sink". It must
-            not raise: ctypes prints the exception, and what it then returns is not defined. Calls of this
+            If it returns anything but 0, the block stays, and the evacuation ends after what was moved before: a call
+            raises `MoveRefused`, and of regions, whoever evacuates them, `evacuations` counts "refused by the sink".
+            It must not raise: ctypes prints the exception, and what it then returns is not defined. Calls of this
             simulation from it are refused. None: nobody is told.
 
         Raises

@@ -146,3 +146,5 @@ cdef extern from "pasralloc/node.h" nogil:
         uint64_t nr_moves
         pasr_move_fn sink
         void *sink_context
+        pasr_move_t refused
+        int32_t answer

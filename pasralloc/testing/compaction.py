@@ -187,6 +187,7 @@ class Compaction:
 
     reclaimed: list[tuple[int, int, int]]
     sink: Callable[[int, int, int], int] | None = None
+    refused: tuple[int, int, int] | None = None  # the last move that it refused
 
     def __init__(self) -> None:
         self.moves: list[tuple[int, int, int]] = []
@@ -295,6 +296,7 @@ class Compaction:
             return NO_TARGET
         high, other, head = target
         if self.sink is not None and self.sink(pfn, head, order) != 0:
+            self.refused = pfn, head, order
             return REFUSED
         zone.lists[high, other].remove(head)
         zone.split(head, order, high, other)

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from pasralloc._core.memoryranges import MOVE_SINK
 from pasralloc._core.records import PAGE_STATES, Evacuated
 from pasralloc._core.views import memory_arrays, zone_arrays
+from pasralloc.errors import MoveRefused
 from pasralloc.sim.simulation import Simulation
-from pasralloc.testing.compaction import kind_of
+from pasralloc.testing.compaction import REFUSED, kind_of
 from pasralloc.testing.memory import MemoryModel
 
 OPENED_NOTED, OPENED_READY = 2, 3
@@ -60,7 +61,13 @@ class MigrationRules(RuleBasedStateMachine):
         if not when and not drains:
             digest = self.sim.digest()
         expected: Evacuated = expect()
-        assert call(**when) == expected
+        try:
+            result = call(**when)
+            assert not (expected.aborted and expected.reason == REFUSED)
+        except MoveRefused as error:
+            result = error.result
+            assert (error.old_pfn, error.new_pfn, error.order) == self.model.refused
+        assert result == expected
         after = self.allocated()
         assert pinned <= after.keys(), "a block moved that must not"
         nr_blocks = {len(before) - len(after), expected.dropped and -1}

@@ -64,8 +64,16 @@ MUTANTS = [
             "what comes after the end is moved nevertheless", REFUSALS,
         ),
         (
-            COMPACTION, "pfn_of(z, target.head), order) != 0:", "pfn_of(z, target.head), order) == 9:",
+            COMPACTION, "        if m.answer != 0:", "        if m.answer == 9:",
             "the answer of a sink does not matter", REFUSALS,
+        ),
+        (
+            COMPACTION, "            fill_move(&m.refused, z, source, target.head, order)\n", "",
+            "nobody knows which move was refused", REFUSALS,
+        ),
+        (
+            "_core/memoryranges.pyx", "        if was_refused:\n", "        if False:\n",
+            "a refusal looks like any other end", REFUSALS,
         ),
         (
             COMPACTION, "or m.sink != NULL or tag_order", "or tag_order",

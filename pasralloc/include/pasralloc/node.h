@@ -182,6 +182,8 @@ typedef struct pasr_memory {
     uint64_t nr_moves;                /* blocks that were migrated so far */
     pasr_move_fn sink;                /* NULL: nobody is told */
     void *sink_context;
+    pasr_move_t refused;              /* the last move that the sink refused */
+    int32_t answer;                   /* and what it returned */
 } pasr_memory_t;
 
 PASR_STATIC_ASSERT(sizeof(pasr_reclaimed_t) == 16, "numpy reads what was reclaimed");

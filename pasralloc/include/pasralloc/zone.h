@@ -124,7 +124,7 @@ typedef struct pasr_zone {
     uint64_t managed;                 /* pages that belong to the allocator */
     uint64_t nr_highatomic;           /* pages of pageblocks that were reserved as HIGHATOMIC */
     uint64_t watermark_boost;         /* pages that watermarks are higher by, since pageblocks were mixed */
-    uint64_t high_mark;               /* high watermark and lowmem reserve of movable requests, boost left out; 0: there are none */
+    uint64_t high_mark;               /* high watermark and lowmem reserve of movable requests, without boost; or 0 */
     uint64_t boost_max;               /* most of it, in pages; 0: watermarks stay as they are */
     uint64_t region_pages;            /* of every region, the last perhaps excepted; 0: they differ */
     pasr_idx_t first;                 /* the span as frames: [first, end) */
@@ -146,7 +146,7 @@ typedef struct pasr_zone {
     uint32_t pcp_high_max;
     uint16_t pcp_orders;              /* bit o: blocks of order o go through pagesets */
     uint8_t pcp_by_region;            /* refill from the lowest region and give back from the highest */
-    uint8_t pcp_nr_plain;             /* single pages of types below this go to a pageset without further ado; with flags none do */
+    uint8_t pcp_nr_plain;             /* single pages of types below this go to a pageset as they come; 0 with flags */
     uint32_t pcp_most_freed;          /* free_count grows up to this */
 
     uint8_t mode;                     /* enum pasr_mode, or-ed */
