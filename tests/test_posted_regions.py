@@ -24,7 +24,9 @@ def description(rng):
         "pageblock_order": rng.choice([5, 9, 10]),
         "region_allocator": rng.choice([None, "when-dry", "lowest-first"]),
         "grouping": rng.choice([None, "by-region"]),
-        "pagesets": pa.Pagesets(batch=rng.choice([8, 63]), high=200, by_region=rng.random() < 0.5),
+        "pagesets": rng.choice(
+            [None, pa.Pagesets(batch=rng.choice([8, 63]), high=200, by_region=rng.random() < 0.5)]
+        ),
     }
 
 
@@ -35,7 +37,7 @@ def outcome(call, *args):
         return None
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize("seed", range(120))
 def test_short_histories(seed):
     rng = random.Random(seed)
     options = description(rng)
@@ -48,7 +50,7 @@ def test_short_histories(seed):
             pfn = rng.choice(sorted(model.allocated))
             zone.free(pfn)
             model.free(pfn)
-        if rng.random() < 0.05:
+        if model.pagesets and rng.random() < 0.05:
             assert zone.drain() == pagesets.drain(model, 0)
         if rng.random() < 0.05:
             block = rng.randrange(1, options["nr_pages"] // 1024) * 1024
@@ -83,4 +85,29 @@ def test_a_region_of_which_boot_reserved_some_never_parks_as_posted(quirks):
     zone.add_pages(4096, 1024)
     model.add_pages(4096, 1024)
     assert zone.parked_regions() == sorted(model.parked) == [1, 2, 3, 4, 5, 6, 7]
+    zone.check()
+
+
+@pytest.mark.parametrize("placement", ["sorted", "biased"])
+def test_a_piece_of_the_straddling_block_wins_over_the_parked_blocks_of_its_region(placement):
+    """Lowest first is about blocks: what the request takes is none of the parked ones."""
+    options = {
+        "region_pages": 1024,
+        "start_pfn": 1,
+        "placement": placement,
+        "kernel": "3.9",
+        "pageblock_order": 10,
+        "region_allocator": "lowest-first",
+        "quirks": "posted",
+    }
+    zone, model = pa.Zone(4096, **options), ZoneModel(4096, **options)
+    assert zone.alloc(0, "reclaimable") == model.alloc(0, "reclaimable") == 2048, (
+        "hands region 1 out"
+    )
+    assert zone.region_of(2050) == 2
+    assert zone.parked_regions() == [2]
+    assert zone.alloc(1, "reclaimable") == model.alloc(1, "reclaimable") == 2050
+    assert zone.parked_regions() == sorted(model.parked) == [2]
+    assert zone.alloc(10, "reclaimable") == model.alloc(10, "reclaimable") == 3072
+    assert zone.parked_regions() == sorted(model.parked) == []
     zone.check()

@@ -104,7 +104,9 @@ cdef void region_request(pasr_zone_t *z, uint32_t order, uint32_t migratetype, i
             return
         while fit != 0:
             high = order + lowest_bit(fit)
-            if z.lists[high][migratetype].head_region < z.parked.head_region:
+            # Parts of a posted block that straddles two regions share a region with the parked blocks
+            # behind it, and of one region the smallest block is taken.
+            if z.lists[high][migratetype].head_region < z.parked.head_region + (high != PASR_MAX_PAGE_ORDER):
                 return
             fit &= fit - 1
     region_unpark(z, z.parked.head_region, migratetype)

@@ -83,6 +83,6 @@ def take_if_lowest(model: ZoneModel, order: int, migratetype: str, biased: bool 
         lowest = min(model.parked)
         trial = model.copy()
         unpark(trial, lowest, migratetype)
-        if trial.region_of(trial.take_smallest(order, migratetype, migratetype, biased)) == lowest:
+        if trial.take_smallest(order, migratetype, migratetype, biased) in model.parked[lowest]:
             unpark(model, lowest, migratetype)
     return model.take_smallest(order, migratetype, migratetype, biased)

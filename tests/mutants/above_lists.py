@@ -82,6 +82,13 @@ MUTANTS = [
         f"{MACHINE} {PARKING}",
     ),
     Mutant(
+        "_core/region_alloc.pyx",
+        " + (high != PASR_MAX_PAGE_ORDER):",
+        ":",
+        "parked blocks win over the pieces of the straddling block of their region",
+        "tests/test_posted_regions.py",
+    ),
+    Mutant(
         "_core/fallback.pyx",
         "        if stage[0] != STEAL and not z.mode & PASR_MODE_PARKING:",
         "        if stage[0] != STEAL:",
