@@ -5,7 +5,7 @@ import pytest
 from zones import small_zone
 
 import pasralloc as pa
-from pasralloc.testing import freelist
+from pasralloc.testing import ZoneModel, freelist
 
 ENOMEM = -12
 
@@ -102,6 +102,38 @@ class TestConstruction:
         # Sorted: before the last block of the region. Linux: fresh memory at the tail.
         expected = {"sorted": [[120, 100], [112, 104]], "linux": [[100, 120], [104, 112]]}
         assert [freelist(zone, order, "movable") for order in (2, 3)] == expected[placement]
+
+    @pytest.mark.parametrize("kernel", ["3.9", "6.12"])
+    def test_pages_join_the_pageblocks_they_lie_in(self, kernel):
+        """``split_large_buddy()`` of 6.12 frees each pageblock as what it is; 3.9 goes by the first one."""
+        options = {
+            "region_pages": 1024,
+            "absent": [(0, 128)],
+            "pageblock_order": 5,
+            "kernel": kernel,
+        }
+        zone, model = pa.Zone(1024, **options), ZoneModel(1024, **options)
+        for either in (zone, model):
+            either.set_pageblocks(0, 32, "isolate")
+            either.set_pageblocks(64, 32, "unmovable")
+            either.add_pages(0, 128)
+        lists = {key: pfns for key, pfns in model.lists.items() if pfns}
+        assert all(freelist(zone, order, name) == pfns for (order, name), pfns in lists.items())
+        assert (
+            lists
+            == {
+                "3.9": {(10, "isolate"): [0]},
+                "6.12": {
+                    (9, "movable"): [512],
+                    (8, "movable"): [256],
+                    (7, "movable"): [128],
+                    (6, "movable"): [64],
+                    (5, "movable"): [32],
+                    (5, "isolate"): [0],
+                },
+            }[kernel]
+        )
+        zone.check()
 
     def test_memory_may_be_the_callers(self):
         nr_bytes = pa.Zone.buffer_size(4096, region_pages=1024)

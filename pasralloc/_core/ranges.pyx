@@ -71,6 +71,18 @@ cdef void zone_manage(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil:
         idx = region_end
 
 
+cdef inline uint32_t order_to_free(const pasr_zone_t *z, pasr_idx_t idx, uint32_t order) noexcept nogil:
+    """Order at which ``split_large_buddy()`` frees: the pageblock's, unless all pageblocks are of one type anyway."""
+    cdef pasr_idx_t at = idx
+    if z.rules != PASR_RULES_CLAIM or order <= z.pageblock_order:
+        return order
+    while at != idx + (<pasr_idx_t> 1 << order):
+        if pageblock_type(z, at) != pageblock_type(z, idx):
+            return z.pageblock_order
+        at += <pasr_idx_t> 1 << z.pageblock_order
+    return order
+
+
 cdef void zone_release(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil:
     """Free pages that were managed last, as blocks in ascending order of pfn.
 
@@ -80,7 +92,7 @@ cdef void zone_release(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil:
     cdef pasr_idx_t idx = idx_of(z, pfn)
     cdef uint32_t order, nr_piece
     while nr != 0:
-        order = largest_piece(idx, nr)
+        order = order_to_free(z, idx, largest_piece(idx, nr))
         nr_piece = <uint32_t> 1 << order
         if order < PASR_MAX_PAGE_ORDER:
             z.top_tags[idx >> PASR_MAX_PAGE_ORDER] = PASR_TAG_SPLIT

@@ -273,13 +273,13 @@ class ZoneModel:
         else:
             self.give_pageblocks(pfn, order)
 
-    def give_pageblocks(self, pfn: int, order: int) -> None:
+    def give_pageblocks(self, pfn: int, order: int, fresh: bool = False) -> None:
         """``split_large_buddy()`` of 6.12: each pageblock as what it is by now."""
         end = pfn + (1 << order)
         if self.generation.claims:
             order = min(order, self.pageblock_pages.bit_length() - 1)
         for piece in range(pfn, end, 1 << order):
-            self.give(piece, order)
+            self.give(piece, order, fresh)
 
     def give(
         self, pfn: int, order: int, fresh: bool = False, migratetype: str | None = None
@@ -327,7 +327,7 @@ class ZoneModel:
         """Free pages that were never allocated."""
         while nr:
             order = self.largest_piece(pfn, nr)
-            self.give(pfn, order, fresh=True)
+            self.give_pageblocks(pfn, order, fresh=True)
             pfn += 1 << order
             nr -= 1 << order
 

@@ -236,6 +236,20 @@ MUTANTS = [
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
+        "_core/ranges.pyx",
+        "        order = order_to_free(z, idx, largest_piece(idx, nr))",
+        "        order = largest_piece(idx, nr)",
+        "new pages become of the type of the first pageblock of their block",
+        ZONE,
+    ),
+    Mutant(
+        "_core/ranges.pyx",
+        "        at += <pasr_idx_t> 1 << z.pageblock_order\n    return order",
+        "        break\n    return order",
+        "of new pages, only the first pageblock is looked at",
+        ZONE,
+    ),
+    Mutant(
         "_core/batch.pxd",
         "tag_order(tag[0]), tag_cached(tag_order(tag[0])))",
         "tag_order(tag[0]), tag[0])",
