@@ -19,7 +19,7 @@ from pasralloc._core.types cimport (
     PASR_MODE_SORTED, PASR_NR_PCPLISTS, PASR_NR_PCPTYPES, PASR_PCP_SCALE_MAX, PASR_RULES_STEAL,
     PASR_ZONE_BELOW_HIGH, PASR_ZONE_RECLAIM_ACTIVE,
 )
-from pasralloc._core.zone cimport pcplist_order, pfn_of, set_tag, zone_set_flags
+from pasralloc._core.zone cimport pcplist_order, pfn_of, set_tag, tags_of, zone_set_flags
 
 
 cdef enum:
@@ -336,7 +336,7 @@ cdef int pcp_free(pasr_zone_t *z, uint32_t cpu, int64_t pfn, int order) noexcept
     """Free a block on a CPU; without pagesets, to the zone. Returns what `zone_free` returns."""
     if z.nr_cpus == 0:
         return zone_free(z, pfn, order)
-    return pcp_free_block(z, &z.pagesets[cpu], pfn, order)
+    return pcp_free_block(z, tags_of(z), &z.pagesets[cpu], pfn, order)
 
 
 cdef uint32_t pcp_drain(pasr_zone_t *z, uint32_t cpu) noexcept nogil:

@@ -12,7 +12,7 @@ from pasralloc._core.pcp cimport pcp_free_block
 from pasralloc._core.replaytypes cimport name_of_pfn, pfn_of_name, replay_t
 from pasralloc._core.rmqueue cimport alloc_block, free_block
 from pasralloc._core.types cimport PASR_NIL, pasr_idx_t, pasr_zone_t
-from pasralloc._core.zone cimport idx_of, zone_prefetch
+from pasralloc._core.zone cimport idx_of, tags_of, zone_prefetch
 
 
 cdef inline pasr_zone_t *zone_of_name(const replay_t *r, pasr_idx_t name) noexcept nogil:
@@ -63,7 +63,7 @@ cdef inline int displace(replay_t *r, pasr_idx_t name, int order, int mode, bint
         return node_free(r.memory, r.cpu, pfn, order)
     if r.zone.nr_cpus == 0:
         return free_block(r.zone, pfn, order, mode)
-    return pcp_free_block(r.zone, &r.zone.pagesets[r.cpu], pfn, order)
+    return pcp_free_block(r.zone, tags_of(r.zone), &r.zone.pagesets[r.cpu], pfn, order)
 
 
 cdef inline void prefetch(const replay_t *r, pasr_idx_t name, bint on_machine) noexcept nogil:

@@ -16,7 +16,7 @@ from pasralloc._core.types cimport (
     PASR_ALLOC_HIGHATOMIC, PASR_MODE_BIASED, PASR_MODE_PARKING, PASR_OK, PASR_RULES_CLAIM, pasr_idx_t,
     pasr_zone_t,
 )
-from pasralloc._core.zone cimport find_allocated, pageblock_type, tag_order, zone_give, zone_take
+from pasralloc._core.zone cimport find_allocated, find_page, pageblock_type, tag_order, tags_of, zone_give, zone_take
 
 
 cdef inline int64_t alloc_block(
@@ -36,16 +36,16 @@ cdef inline int64_t alloc_block(
 cdef inline int free_block(pasr_zone_t *z, int64_t pfn, int order, int mode) noexcept nogil:
     cdef pasr_idx_t idx = 0
     cdef uint8_t tag = 0
-    cdef int error = find_allocated(z, pfn, order, &idx, &tag)
-    if cython.unlikely(error != PASR_OK):
-        return error
-    if cython.likely(tag_order(tag) == 0):
+    cdef int error
+    if cython.likely(order <= 0 and find_page(z, tags_of(z), pfn, &idx)):
         zone_give(z, idx, 0, pageblock_type(z, idx), False, mode)
         if mode & PASR_MODE_PARKING:
             region_offer(z, idx)
-    else:
+        return PASR_OK
+    error = find_allocated(z, pfn, order, &idx, &tag)
+    if error == PASR_OK:
         free_other(z, idx, tag_order(tag))
-    return PASR_OK
+    return error
 
 
 cdef inline bint is_highatomic(const pasr_zone_t *z, uint32_t order, uint32_t flags) noexcept nogil:

@@ -5,13 +5,13 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from pasralloc._core.bits cimport __builtin_prefetch
-from pasralloc._core.pcp cimport pcp_alloc_block, pcp_free_block
+from pasralloc._core.pcp cimport pcp_alloc_other, pcp_free_block, pcp_take_page
 from pasralloc._core.rmqueue cimport alloc_block, alloc_flagged, free_block
 from pasralloc._core.types cimport (
     PASR_CMA, PASR_MAX_PAGE_ORDER, PASR_NR_PCPTYPES, PASR_OP_ALLOC, PASR_OP_CHECK_ORDER, PASR_OP_FLAGS, PASR_OP_FREE,
-    PASR_RULES_CLAIM, pasr_idx_t, pasr_op_t, pasr_pageset_t, pasr_zone_t,
+    PASR_RULES_CLAIM, pasr_idx_t, pasr_op_t, pasr_pageset_t, pasr_pcplist_t, pasr_zone_t,
 )
-from pasralloc._core.zone cimport pfn_of, zone_prefetch
+from pasralloc._core.zone cimport pasr_tags_t, pfn_of, tag_of, tags_of, zone_prefetch
 
 
 # How far ahead `run` looks: first the slot, and once that has arrived the frame it names.
@@ -45,22 +45,31 @@ cdef inline bint needs_care(
     return (op.order != 0 or not has_pageset) and z.nonempty[op.migratetype] >> op.order == 0
 
 
+cdef inline uint32_t kind(uint8_t op, uint8_t order, uint8_t flags) noexcept nogil:
+    """What an operation is, as the one word it is there: a constant where the arguments are literals."""
+    cdef pasr_op_t fields
+    cdef uint32_t word = 0
+    fields.op, fields.order, fields.migratetype, fields.flags = op, order, 0, flags
+    memcpy(&word, &fields, sizeof(word))
+    return word
+
+
 cdef inline int64_t allocate(
     pasr_zone_t *z, pasr_pageset_t *pageset, pasr_op_t op, uint32_t flags, bint has_pageset, int mode
 ) noexcept nogil:
     """Frame index of the block that *op* asks for, or PASR_ENOMEM. *has_pageset* and *mode* are literals."""
     if has_pageset:
-        return pcp_alloc_block(z, pageset, op.order, op.migratetype, flags)
+        return pcp_alloc_other(z, pageset, op.order, op.migratetype, flags)
     if cython.unlikely(flags != 0):
         return alloc_flagged(z, op.order, op.migratetype, flags)
     return alloc_block(z, op.order, op.migratetype, 0, mode)
 
 
 cdef inline int release(
-    pasr_zone_t *z, pasr_pageset_t *pageset, int64_t pfn, int order, bint has_pageset, int mode
+    pasr_zone_t *z, pasr_tags_t tags, pasr_pageset_t *pageset, int64_t pfn, int order, bint has_pageset, int mode
 ) noexcept nogil:
     """Free a block; what `zone_free` returns. A literal *order* of -1 lets the compiler drop the comparison."""
-    return pcp_free_block(z, pageset, pfn, order) if has_pageset else free_block(z, pfn, order, mode)
+    return pcp_free_block(z, tags, pageset, pfn, order) if has_pageset else free_block(z, pfn, order, mode)
 
 
 cdef inline uint64_t execute(
@@ -73,35 +82,50 @@ cdef inline uint64_t execute(
     *has_guard*, *has_pageset* and *mode* are literals.
     """
     cdef const pasr_op_t *op = ops
+    cdef pasr_tags_t tags = tags_of(z)
+    cdef pasr_pcplist_t *pcplist
     cdef int64_t result
-    cdef uint32_t slot
+    cdef uint32_t slot, head = 0
     while op != ops + nr:
         __builtin_prefetch(&slots[op[SLOT_AHEAD].slot])
         # Of allocations as well, whose slots may hold any pfn: to tell them apart would cost
         # as much as the operations themselves wherever these are hard to foresee.
-        zone_prefetch(z, slots[op[FRAME_AHEAD].slot], not has_pageset)
+        if has_pageset:
+            __builtin_prefetch(tag_of(tags, slots[op[FRAME_AHEAD].slot]))
+        else:
+            zone_prefetch(z, slots[op[FRAME_AHEAD].slot], True)
         slot = op.slot
-        if op.op != PASR_OP_ALLOC:
-            result = release(z, pageset, slots[slot], op.order, has_pageset, mode) if cython.unlikely(
-                op.flags & PASR_OP_CHECK_ORDER) else release(z, pageset, slots[slot], -1, has_pageset, mode)
+        memcpy(&head, op, sizeof(head))
+        if has_pageset and head & kind(0xff, 0xff, 0) == kind(PASR_OP_ALLOC, 0, 0):
             if has_guard:
-                if cython.unlikely(result < 0):
+                if cython.unlikely(needs_care(guard, z, op[0], True)):
                     return op - ops
+            pcplist = &pageset.lists[op.migratetype]
+            if cython.likely(pcplist.first != pcplist.end):
+                slots[slot] = pcp_take_page(z, tags, pageset, pcplist, op.migratetype)
+                op += 1
+                continue
+        if op.op != PASR_OP_ALLOC:
+            if cython.likely(head & kind(0xff, 0, PASR_OP_CHECK_ORDER) == kind(PASR_OP_FREE, 0, 0)):
+                result = release(z, tags, pageset, slots[slot], -1, has_pageset, mode)
+            else:
+                result = release(z, tags, pageset, slots[slot], op.order, has_pageset, mode)
         elif has_guard:
             if cython.unlikely(needs_care(guard, z, op[0], has_pageset)):
                 return op - ops
             # Without a pageset the block is one of the own type, however little types may mix.
             result = allocate(z, pageset, op[0], guard.flags if has_pageset else 0, has_pageset, mode)
-            if cython.unlikely(result < 0):
-                return op - ops
-            slots[slot] = pfn_of(z, <pasr_idx_t> result)
-            if cython.unlikely(z.watermark_boost != 0):
-                return op - ops + 1
+            if cython.likely(result >= 0):
+                slots[slot] = pfn_of(z, <pasr_idx_t> result)
+                if cython.unlikely(z.watermark_boost != 0):
+                    return op - ops + 1
         else:
             result = allocate(z, pageset, op[0], op.flags, has_pageset, mode)
             slots[slot] = pfn_of(z, <pasr_idx_t> result) if cython.likely(result >= 0) else result
         if not has_guard:
             nr_failed[0] += result < 0
+        elif cython.unlikely(result < 0):
+            return op - ops
         op += 1
     return nr
 

@@ -40,16 +40,34 @@ cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
     return <pasr_idx_t> (pfn - z.base_pfn)
 
 
-cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn, bint links) noexcept nogil:
-    """Fetch what a free of *pfn* reads first, *links* or not.
+# Where the tag of a pfn is, less the pfn. A stream keeps it: of a zone, the compiler must read it again after each tag
+# that is stored, for all it knows of where that goes.
+ctypedef uintptr_t pasr_tags_t
 
-    Any pfn may be passed: of an address that is not mapped nothing is fetched.
+
+cdef inline pasr_tags_t tags_of(const pasr_zone_t *z) noexcept nogil:
+    return <pasr_tags_t> z.tags - <pasr_tags_t> z.base_pfn
+
+
+cdef inline uint8_t *tag_of(pasr_tags_t tags, int64_t pfn) noexcept nogil:
+    """The tag of any pfn to prefetch it, of one below the end of the zone to read it."""
+    return <uint8_t *> (tags + <uintptr_t> pfn)
+
+
+cdef inline void prefetch_links(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
+    """Fetch the links of a pfn, which may be any: of an address that is not mapped nothing is fetched.
+
     It is computed as a number, because there is no such pointer.
     """
     cdef uint64_t idx = <uint64_t> pfn - <uint64_t> z.base_pfn
-    __builtin_prefetch(<const void *> (<uintptr_t> z.tags + idx))
+    __builtin_prefetch(<const void *> (<uintptr_t> z.links + idx * sizeof(pasr_link_t)))
+
+
+cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn, bint links) noexcept nogil:
+    """Fetch what a free of *pfn* reads first, *links* or not. Any pfn may be passed."""
+    __builtin_prefetch(tag_of(tags_of(z), pfn))
     if links:
-        __builtin_prefetch(<const void *> (<uintptr_t> z.links + idx * sizeof(pasr_link_t)))
+        prefetch_links(z, pfn)
 
 
 cdef inline uint32_t tag_order(uint8_t tag) noexcept nogil:
@@ -81,6 +99,13 @@ cdef inline bint tag_is_allocated(uint8_t tag) noexcept nogil:
     return <uint8_t> (tag - 1) < PASR_TAG_CACHED - 1
 
 
+cdef inline bint tag_is_page(uint8_t tag) noexcept nogil:
+    """Whether *tag* heads an allocated block of one page: with its halves swapped, one comparison tells."""
+    cdef uint8_t swapped = <uint8_t> (tag - 1)
+    swapped = <uint8_t> (swapped << 4 | swapped >> 4)
+    return swapped < PASR_TAG_CACHED >> PASR_TAG_TYPE_SHIFT
+
+
 cdef inline bint tag_is_cached(uint8_t tag) noexcept nogil:
     return tag & (PASR_TAG_FREE | PASR_TAG_TYPE) == PASR_TAG_CACHED
 
@@ -93,6 +118,16 @@ cdef inline uint8_t head_tag(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogi
         if tag != PASR_TAG_SPLIT:
             return tag
     return z.tags[idx]
+
+
+cdef inline bint find_page(const pasr_zone_t *z, pasr_tags_t tags, int64_t pfn, pasr_idx_t *idx) noexcept nogil:
+    """Whether an allocated block of one page starts at *pfn*, which may be any.
+
+    A frame inside a block has no tag, nor has the first one of the largest order any here.
+    """
+    cdef uint64_t i = <uint64_t> pfn - <uint64_t> z.base_pfn
+    idx[0] = <pasr_idx_t> i
+    return i < z.end and tag_is_page(tag_of(tags, pfn)[0])
 
 
 cdef inline int find_allocated(

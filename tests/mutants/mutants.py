@@ -236,6 +236,20 @@ MUTANTS = [
         f"{MACHINE} {ZONE}",
     ),
     Mutant(
+        "_core/zone.pxd",
+        "    return i < z.end and tag_is_page(",
+        "    return tag_is_page(",
+        "of a wild pfn, a tag is read",
+        ZONE,
+    ),
+    Mutant(
+        "_core/stream.pxd",
+        "head & kind(0xff, 0, PASR_OP_CHECK_ORDER) ==",
+        "head & kind(0xff, 0, 0) ==",
+        "a stream does not compare orders",
+        f"{MACHINE} {ZONE}",
+    ),
+    Mutant(
         "_core/ranges.pyx",
         "        order = order_to_free(z, idx, largest_piece(idx, nr))",
         "        order = largest_piece(idx, nr)",

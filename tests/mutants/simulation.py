@@ -415,6 +415,13 @@ MUTANTS = [
     ),
     Mutant(
         "_core/stream.pxd",
+        "                if cython.unlikely(needs_care(guard, z, op[0], True)):\n                    return op - ops\n",
+        "                pass\n",
+        "a stream takes pages from pagesets whatever the zonelist minds",
+        STREAMS,
+    ),
+    Mutant(
+        "_core/stream.pxd",
         "    if set_aside != 0 or op.flags",
         "    if op.flags",
         "a stream counts what is in CMA pageblocks as free for all",
@@ -443,16 +450,16 @@ MUTANTS = [
     ),
     Mutant(
         "_core/stream.pxd",
-        "            if cython.unlikely(z.watermark_boost != 0):\n                return op - ops + 1\n",
+        "                if cython.unlikely(z.watermark_boost != 0):\n                    return op - ops + 1\n",
         "",
         "a stream goes on after watermarks were raised",
         STREAMS,
     ),
     Mutant(
         "_core/stream.pxd",
-        "            if cython.unlikely(result < 0):\n                return op - ops\n            slots",
-        "            slots",
-        "a stream stores what failed",
+        "        elif cython.unlikely(result < 0):\n            return op - ops\n",
+        "",
+        "a stream goes on after what failed",
         STREAMS,
     ),
     Mutant(
