@@ -54,20 +54,16 @@ cdef inline uint8_t *tag_of(pasr_tags_t tags, int64_t pfn) noexcept nogil:
     return <uint8_t *> (tags + <uintptr_t> pfn)
 
 
-cdef inline void prefetch_links(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
-    """Fetch the links of a pfn, which may be any: of an address that is not mapped nothing is fetched.
+cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn, bint links) noexcept nogil:
+    """Fetch what a free of *pfn* reads first, *links* or not.
 
+    Any pfn may be passed: of an address that is not mapped nothing is fetched.
     It is computed as a number, because there is no such pointer.
     """
     cdef uint64_t idx = <uint64_t> pfn - <uint64_t> z.base_pfn
-    __builtin_prefetch(<const void *> (<uintptr_t> z.links + idx * sizeof(pasr_link_t)))
-
-
-cdef inline void zone_prefetch(const pasr_zone_t *z, int64_t pfn, bint links) noexcept nogil:
-    """Fetch what a free of *pfn* reads first, *links* or not. Any pfn may be passed."""
     __builtin_prefetch(tag_of(tags_of(z), pfn))
     if links:
-        prefetch_links(z, pfn)
+        __builtin_prefetch(<const void *> (<uintptr_t> z.links + idx * sizeof(pasr_link_t)))
 
 
 cdef inline uint32_t tag_order(uint8_t tag) noexcept nogil:
