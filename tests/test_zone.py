@@ -1,4 +1,5 @@
 import pickle
+import resource
 
 import numpy as np
 import pytest
@@ -315,6 +316,23 @@ class TestRun:
         assert a.run(ops, slots) == nr_failed
         assert slots.tolist() == expected
         assert a.digest() == b.digest()
+
+    def test_blocks_that_were_never_split_touch_no_table_of_pages(self, placement):
+        """64 GiB at the largest order: tags would be 16 MiB, so 4096 page faults, in each direction."""
+        zone = pa.Zone(1 << 24, region_pages=1 << 18, placement=placement, pageblock_order=10)
+        ops = np.zeros((2, 1 << 14), pa.OP_DTYPE)
+        ops["op"] = [[0], [1]]
+        ops["order"] = 10
+        ops["migratetype"] = 1
+        ops["slot"] = np.arange(1 << 14)
+        slots = np.full(1 << 14, -1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        assert zone.run(ops.ravel(), slots) == 0
+        zone.free_batch(zone.alloc_batch(np.full(1 << 14, 10, np.uint8)))
+        for pfn in [zone.alloc(10) for _ in range(1 << 14)]:
+            zone.free(pfn)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2048
+        assert zone.nr_free == 1 << 24
 
 
 class TestState:

@@ -42,7 +42,7 @@ cdef inline int64_t pcp_alloc_block(
 cdef inline bint pcp_give_page(
     pasr_zone_t *z, pasr_tags_t tags, pasr_pageset_t *pageset, int64_t pfn
 ) noexcept nogil:
-    """Free what starts at *pfn* if that is a page of a type with a list that has room."""
+    """Free what starts at *pfn* if that is a page of a type with a list that has room; return whether it is."""
     cdef pasr_pcplist_t *pcplist
     cdef pasr_idx_t idx = 0
     cdef uint32_t migratetype, first, count, free_count

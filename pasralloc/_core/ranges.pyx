@@ -117,7 +117,8 @@ cdef int zone_add_pages(pasr_zone_t *z, int64_t pfn, uint64_t nr) noexcept nogil
     """Hand absent pages to the allocator, as free blocks in ascending order of pfn.
 
     Returns PASR_OK; PASR_ERANGE (outside the span) or PASR_EEXIST (already
-    managed) with the zone unchanged. O(nr / 1024 + log nr) for whole blocks.
+    managed) with the zone unchanged. O(nr / 1024 + log nr) for whole blocks,
+    and in 6.12 one look at each pageblock.
     """
     cdef int error = check_range(z, pfn, nr, PASR_ABSENT)
     if error != PASR_OK:

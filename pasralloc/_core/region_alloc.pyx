@@ -94,7 +94,7 @@ cdef void region_request(pasr_zone_t *z, uint32_t order, uint32_t migratetype, i
     biased where the zone is not.
     """
     cdef uint32_t fit = z.nonempty[migratetype] >> order
-    cdef uint32_t high
+    cdef uint32_t high, first
     if z.parked.nr_blocks == 0:
         return
     if fit != 0:
@@ -104,9 +104,10 @@ cdef void region_request(pasr_zone_t *z, uint32_t order, uint32_t migratetype, i
             return
         while fit != 0:
             high = order + lowest_bit(fit)
-            # Parts of a posted block that straddles two regions share a region with the parked blocks
-            # behind it, and of one region the smallest block is taken.
-            if z.lists[high][migratetype].head_region < z.parked.head_region + (high != PASR_MAX_PAGE_ORDER):
+            first = z.lists[high][migratetype].head_region
+            # Parts of a posted block that straddles two regions share a region with the parked blocks behind it, and
+            # of one region the smallest block is taken. Of the largest order all blocks of a region are parked.
+            if first < z.parked.head_region or (first == z.parked.head_region and high != PASR_MAX_PAGE_ORDER):
                 return
             fit &= fit - 1
     region_unpark(z, z.parked.head_region, migratetype)

@@ -45,8 +45,8 @@ cdef inline bint needs_care(
     return (op.order != 0 or not has_pageset) and z.nonempty[op.migratetype] >> op.order == 0
 
 
-cdef inline uint32_t kind(uint8_t op, uint8_t order, uint8_t flags) noexcept nogil:
-    """What an operation is, as the one word it is there: a constant where the arguments are literals."""
+cdef inline uint32_t op_word(uint8_t op, uint8_t order, uint8_t flags) noexcept nogil:
+    """What stands before the slot of an operation, as one word: a constant where the arguments are literals."""
     cdef pasr_op_t fields
     cdef uint32_t word = 0
     fields.op, fields.order, fields.migratetype, fields.flags = op, order, 0, flags
@@ -57,7 +57,10 @@ cdef inline uint32_t kind(uint8_t op, uint8_t order, uint8_t flags) noexcept nog
 cdef inline int64_t allocate(
     pasr_zone_t *z, pasr_pageset_t *pageset, pasr_op_t op, uint32_t flags, bint has_pageset, int mode
 ) noexcept nogil:
-    """Frame index of the block that *op* asks for, or PASR_ENOMEM. *has_pageset* and *mode* are literals."""
+    """Frame index of the block that *op* asks for, or PASR_ENOMEM. *has_pageset* and *mode* are literals.
+
+    With a pageset, of what is no single page at hand: `execute` takes that itself.
+    """
     if has_pageset:
         return pcp_alloc_other(z, pageset, op.order, op.migratetype, flags)
     if cython.unlikely(flags != 0):
@@ -85,7 +88,7 @@ cdef inline uint64_t execute(
     cdef pasr_tags_t tags = tags_of(z)
     cdef pasr_pcplist_t *pcplist
     cdef int64_t result
-    cdef uint32_t slot, head = 0
+    cdef uint32_t slot, word = 0
     while op != ops + nr:
         __builtin_prefetch(&slots[op[SLOT_AHEAD].slot])
         # Of allocations as well, whose slots may hold any pfn: to tell them apart would cost
@@ -95,8 +98,8 @@ cdef inline uint64_t execute(
         else:
             zone_prefetch(z, slots[op[FRAME_AHEAD].slot], True)
         slot = op.slot
-        memcpy(&head, op, sizeof(head))
-        if has_pageset and head & kind(0xff, 0xff, 0) == kind(PASR_OP_ALLOC, 0, 0):
+        memcpy(&word, op, sizeof(word))
+        if has_pageset and word & op_word(0xff, 0xff, 0) == op_word(PASR_OP_ALLOC, 0, 0):
             if has_guard:
                 if cython.unlikely(needs_care(guard, z, op[0], True)):
                     return op - ops
@@ -106,7 +109,7 @@ cdef inline uint64_t execute(
                 op += 1
                 continue
         if op.op != PASR_OP_ALLOC:
-            if cython.likely(head & kind(0xff, 0, PASR_OP_CHECK_ORDER) == kind(PASR_OP_FREE, 0, 0)):
+            if cython.likely(word & op_word(0xff, 0, PASR_OP_CHECK_ORDER) == op_word(PASR_OP_FREE, 0, 0)):
                 result = release(z, tags, pageset, slots[slot], -1, has_pageset, mode)
             else:
                 result = release(z, tags, pageset, slots[slot], op.order, has_pageset, mode)

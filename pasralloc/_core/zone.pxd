@@ -40,8 +40,8 @@ cdef inline pasr_idx_t idx_of(const pasr_zone_t *z, int64_t pfn) noexcept nogil:
     return <pasr_idx_t> (pfn - z.base_pfn)
 
 
-# Where the tag of a pfn is, less the pfn. A stream keeps it: of a zone, the compiler must read it again after each tag
-# that is stored, for all it knows of where that goes.
+# Address of the tag of pfn 0, as a number. Streams keep it in a local: tags are bytes, so after each
+# store of one the compiler must assume that ``z.tags`` itself has changed.
 ctypedef uintptr_t pasr_tags_t
 
 
@@ -50,7 +50,7 @@ cdef inline pasr_tags_t tags_of(const pasr_zone_t *z) noexcept nogil:
 
 
 cdef inline uint8_t *tag_of(pasr_tags_t tags, int64_t pfn) noexcept nogil:
-    """The tag of any pfn to prefetch it, of one below the end of the zone to read it."""
+    """Where the tag of a pfn is: of any to prefetch it, of a frame of the zone to read or write it."""
     return <uint8_t *> (tags + <uintptr_t> pfn)
 
 
@@ -117,13 +117,15 @@ cdef inline uint8_t head_tag(const pasr_zone_t *z, pasr_idx_t idx) noexcept nogi
 
 
 cdef inline bint find_page(const pasr_zone_t *z, pasr_tags_t tags, int64_t pfn, pasr_idx_t *idx) noexcept nogil:
-    """Whether an allocated block of one page starts at *pfn*, which may be any.
-
-    A frame inside a block has no tag, nor has the first one of the largest order any here.
-    """
+    """Whether an allocated block of one page starts at *pfn*, which may be any; *idx* means something if so."""
     cdef uint64_t i = <uint64_t> pfn - <uint64_t> z.base_pfn
     idx[0] = <pasr_idx_t> i
-    return i < z.end and tag_is_page(tag_of(tags, pfn)[0])
+    if cython.unlikely(i >= z.end):
+        return False
+    # A block of the largest order has its tag elsewhere, and no memory behind its frames here until it is split.
+    if cython.unlikely(i & PASR_TOP_MASK == 0 and z.top_tags[i >> PASR_MAX_PAGE_ORDER] != PASR_TAG_SPLIT):
+        return False
+    return tag_is_page(tag_of(tags, pfn)[0])
 
 
 cdef inline int find_allocated(

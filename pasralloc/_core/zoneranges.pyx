@@ -91,7 +91,9 @@ cdef class ZoneRanges(ZoneBase):
         Notes
         -----
         Blocks as large as alignment and the range allow are freed in ascending
-        order of pfn, as at boot. O(nr / 1024 + log nr) for whole blocks.
+        order of pfn, as at boot; in 6.12 single pageblocks where a block would
+        hold some of several types. O(nr / 1024 + log nr) for whole blocks, and in
+        6.12 one look at each pageblock.
         """
         cdef int64_t first = as_int(pfn, "pfn", 0, INT64_MAX)
         cdef int64_t count = as_int(nr, "nr", 1, INT64_MAX)

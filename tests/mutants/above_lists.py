@@ -83,7 +83,7 @@ MUTANTS = [
     ),
     Mutant(
         "_core/region_alloc.pyx",
-        " + (high != PASR_MAX_PAGE_ORDER):",
+        " or (first == z.parked.head_region and high != PASR_MAX_PAGE_ORDER):",
         ":",
         "parked blocks win over the pieces of the straddling block of their region",
         "tests/test_posted_regions.py",
@@ -307,8 +307,8 @@ MUTANTS = [
     ),
     Mutant(
         "_core/stream.pxd",
-        "head & kind(0xff, 0xff, 0) == kind(PASR_OP_ALLOC, 0, 0):",
-        "head & kind(0xff, 0, 0) == kind(PASR_OP_ALLOC, 0, 0):",
+        "word & op_word(0xff, 0xff, 0) == op_word(PASR_OP_ALLOC, 0, 0):",
+        "word & op_word(0xff, 0, 0) == op_word(PASR_OP_ALLOC, 0, 0):",
         "a stream gives a page whatever the order",
         f"{MACHINE} {PAGESETS}",
     ),
