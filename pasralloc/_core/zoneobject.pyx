@@ -101,7 +101,9 @@ quirks='fixed', pageblock_order=9, region_allocator=None, grouping=None, pageset
         Memory for the tables, at least `buffer_size` bytes from a multiple of
         64; it is cleared and held for as long as the zone lives. Whoever writes
         into it meanwhile breaks the zone, up to a crash. By default the zone maps
-        its own memory.
+        its own memory in small pages, so that it costs what is used of it. If all
+        of a large zone is used, huge pages are faster, and numpy asks for them for
+        large arrays: streams over 16 GiB took 5 to 20 % less time in one.
 
     Raises
     ------
