@@ -159,6 +159,7 @@ def test_modules_stay_small(pattern, limit):
     assert {name: size for name, size in sizes.items() if size > limit} == {}
 
 
+@pytest.mark.build
 def test_no_python_call_hides_in_the_kernel(tmp_path):
     """Cython gives a performance hint where an exception check would take the GIL."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.wheel
+pytestmark = pytest.mark.build
 
 
 def run(*command, cwd, **environment):
